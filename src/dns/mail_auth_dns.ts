@@ -1,6 +1,7 @@
 /** The resolver as mail authentication asks it: answers of bounded size, and every failure a value. */
 
 import type { Dns, DnsAnswer } from "../mail_auth/dns.ts";
+import { normalName } from "../net/mod.ts";
 import type { DnsResult, Resolver } from "./resolver.ts";
 
 /** Records and characters of one answer at most; what is beyond them is left out. */
@@ -14,16 +15,22 @@ export function mailAuthDns(
   resolver: Resolver,
   { fresh }: { readonly fresh: boolean } = { fresh: false },
 ): Dns {
+  const text = (asked: Promise<DnsResult<string>>) => answerOf(asked, (record) => record, ({ length }) => length);
   return {
-    txt: (name) => answerOf(resolver.txt(name, { fresh }), (text) => text, ({ length }) => length),
-    addresses: (name, family) => answerOf(resolver.addresses(name, family), (text) => text, ({ length }) => length),
+    txt: (name) => text(normalName(name) === null ? resolver.recordsOf(name, "TXT") : resolver.txt(name, { fresh })),
+    addresses: (name, family) =>
+      text(
+        normalName(name) === null
+          ? resolver.recordsOf(name, family === 4 ? "A" : "AAAA")
+          : resolver.addresses(name, family),
+      ),
     mx: (name) =>
       answerOf(
         resolver.mx(name),
         ({ preference, exchange }) => ({ preference, host: exchange }),
         ({ host }) => host.length,
       ),
-    names: (address) => answerOf(resolver.names(address), (text) => text, ({ length }) => length),
+    names: (address) => text(resolver.names(address)),
   };
 }
 

@@ -140,6 +140,16 @@ export class Resolver {
     return this.#lookup(name, "TXT");
   }
 
+  /**
+   * Records of a name that no host or mail domain has, but the DNS may: any printable ASCII in labels of 63 octets, as the macros of SPF make
+   * them of addresses (RFC 7208 §7). Never of hosts(5).
+   */
+  async recordsOf(text: string, type: "A" | "AAAA" | "TXT"): Promise<DnsResult<string>> {
+    const name = text.toLowerCase();
+    const sound = name.length <= 253 && /^[\x20-\x2d\x2f-\x7e]{1,63}(?:\.[\x20-\x2d\x2f-\x7e]{1,63})*$/.test(name);
+    return sound ? await this.#follow(name, type) : { ok: false, reason: "invalid" };
+  }
+
   /** All names of an address, unconfirmed. */
   async names(text: string): Promise<DnsResult<string>> {
     const name = reverseName(text);
@@ -166,8 +176,12 @@ export class Resolver {
     return { hostname, confirmed: leadsBack ? "pass" : "fail" };
   }
 
-  async #lookup(text: string, type: RecordType): Promise<DnsResult<string>> {
-    let name = normalName(text);
+  #lookup(text: string, type: RecordType): Promise<DnsResult<string>> {
+    return this.#follow(normalName(text), type);
+  }
+
+  async #follow(first: string | null, type: RecordType): Promise<DnsResult<string>> {
+    let name = first;
     for (let hops = 0; hops < MAX_ALIASES; hops++) {
       if (name === null) return { ok: false, reason: "invalid" };
       const found = await this.#cached(name, type);

@@ -360,6 +360,30 @@ Deno.test("TXT records are joined strings of octets, as mail authentication asks
   });
 });
 
+Deno.test("names that SPF makes of addresses are asked for, although no host has them", async () => {
+  const odd: Zone = {
+    "user+tag@example.org._spf.test": [a("127.0.0.2")],
+    "a b.test": [txt("text")],
+    "-x.test": [cname("user+tag@example.org._spf.test")],
+  };
+  await withZone(odd, async ({ resolver, dns }) => {
+    const asked = mailAuthDns(resolver);
+    const found = { kind: "records", records: ["127.0.0.2"] };
+    assert.deepEqual(await asked.addresses("User+tag@example.org._spf.test", 4), found);
+    assert.deepEqual(await asked.addresses("-x.test", 4), found);
+    assert.deepEqual(await asked.txt("a b.test"), { kind: "records", records: ["text"] });
+    const count = dns.queries.length;
+    for (
+      const name of ["", "a..test", "\u00e4.test", "a\n.test", "x".repeat(64) + ".test", "a.".repeat(126) + "test"]
+    ) {
+      assert.deepEqual(await asked.addresses(name, 4), { kind: "none", exists: false }, name);
+    }
+    assert.deepEqual(dns.queries.slice(count), ["udp A xn--4ca.test"]);
+    // Hosts to connect to have names of hosts.
+    assert.equal(show(await resolver.addresses("user+tag@example.org._spf.test")), "invalid");
+  });
+});
+
 Deno.test("a TXT record that was kept is asked for again where it must be fresh", async () => {
   await withZone(TEXTS, async ({ resolver, dns }) => {
     for (const fresh of [false, false, true, false]) await resolver.txt("one.test", { fresh });
