@@ -4,6 +4,7 @@
  */
 
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import net from "node:net";
 import { join } from "node:path";
 import { readWalls } from "../../src/kernel/mod.ts";
@@ -22,9 +23,12 @@ import { HAS_WALLS, textOf, type Walled, withWalled } from "./walled_daemon.ts";
 const ignore = !HAS_WALLS;
 const EPERM = 1, ENOENT = 2, EBADF = 9, EACCES = 13, EINVAL = 22, ENOSYS = 38;
 
-/** The login isolate stands only where a listener asks for AUTH; relay has a rule. */
-function config(daemon: { port: number; mail: string }): string {
-  return `table users { "u" = "x" }\n` +
+/** The login isolate stands only where a listener asks for AUTH, the signer where there are keys; relay has a rule. */
+function config(daemon: { port: number; mail: string; folder: string }): string {
+  const key = `${daemon.folder}/dkim.pem`;
+  const { privateKey } = generateKeyPairSync("ed25519");
+  Deno.writeTextFileSync(key, privateKey.export({ type: "pkcs8", format: "pem" }) as string, { mode: 0o600 });
+  return `table users { "u" = "x" }\ndkim "${DOMAIN}" selector "s" key "${key}"\n` +
     maildirConfig(daemon).replace(/^(listen on 127.*)$/m, "$1 auth-optional <users>") +
     `action "out" relay host smtp://127.0.0.1:${freePort()}\nmatch from any for domain "relay.test" action "out"\n`;
 }

@@ -69,6 +69,27 @@ const rows: readonly { readonly name: string; readonly event: Event; readonly li
     line: "00112233aabbccdd smtp envelope evpid=7b23f1c8a1b2c3d4 from=<alice@example.org> to=<bob@example.net>",
   },
   {
+    name: "it is signed",
+    event: {
+      type: "smtp-signed",
+      session,
+      message: msgid("7b23f1c8"),
+      domain: "example.org",
+      selectors: ["s2026", "s2026-ed25519"],
+    },
+    line: "00112233aabbccdd smtp dkim-signed msgid=7b23f1c8 domain=example.org selectors=s2026,s2026-ed25519",
+  },
+  {
+    name: "it is not signed",
+    event: { type: "smtp-unsigned", session, message: msgid("7b23f1c8"), deferred: false, reason: 'no "key"\nfor x' },
+    line: '00112233aabbccdd smtp dkim-unsigned msgid=7b23f1c8 reason="no \\"key\\"\\nfor x"',
+  },
+  {
+    name: "a notice that has to wait for its signature",
+    event: { type: "queue-unsigned", message: msgid("7b23f1c8"), deferred: true, reason: "later" },
+    line: 'queue: dkim-deferred msgid=7b23f1c8 reason="later"',
+  },
+  {
     name: "the null reverse-path",
     event: { type: "smtp-envelope", session, envelope: evpid("7b23f1c8a1b2c3d4"), from: null, to: bob },
     line: "00112233aabbccdd smtp envelope evpid=7b23f1c8a1b2c3d4 from=<> to=<bob@example.net>",

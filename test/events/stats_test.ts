@@ -2,7 +2,7 @@
 
 import { deepEqual, equal } from "node:assert/strict";
 import { type CounterKey, type Event, formatStats, METRICS, Stats } from "../../src/events/mod.ts";
-import { evpid } from "../ids.ts";
+import { evpid, msgid } from "../ids.ts";
 
 const connected = (family: "inet4" | "inet6" | "local", smtps = false): Event => ({
   type: "smtp-connected",
@@ -131,4 +131,19 @@ Deno.test("Stats: a gauge that is reported as a counter, and one that control ke
     { type: "count", key: "scheduler.delivery.ok", by: 1 },
   );
   deepEqual(stats.entries(), []);
+});
+
+Deno.test("Stats: messages and notices that were signed, were not, and were put off are counted", () => {
+  const message = msgid("00000001"), session = "0000000000000001";
+  const stats = statsOf(
+    { type: "smtp-signed", session, message, domain: "d", selectors: ["s"] },
+    { type: "queue-signed", message, domain: "d", selectors: ["s"] },
+    { type: "smtp-unsigned", session, message, deferred: false, reason: "r" },
+    { type: "queue-unsigned", message, deferred: true, reason: "r" },
+  );
+  deepEqual(stats.entries().map(({ key, value }) => `${key}=${value}`), [
+    "dkim.deferred=1",
+    "dkim.signed=2",
+    "dkim.unsigned=1",
+  ]);
 });

@@ -131,7 +131,11 @@ export async function openQueue(
   const clock = { now: NOON };
   const events: Event[] = [];
   const settings = settingsFor(spool, more);
-  const asked = { "queue-scheduler": new End<never, never>(), "queue-lookup": new End<never, never>() };
+  const asked = {
+    "queue-scheduler": new End<never, never>(),
+    "queue-lookup": new End<never, never>(),
+    "queue-signer": new End<never, never>(),
+  };
   const served = new Map<DoorName, (channel: Channel<never, never>, from: DoorPeer) => void>();
   const isolate: Isolate<"queue"> = {
     role: "queue",
