@@ -124,6 +124,9 @@ function keepsOut(step: FilterStep, contents: Contents, address: string): boolea
     case "helo":
     case "mail-from":
     case "rcpt-to":
+    case "spf":
+    case "dkim":
+    case "dmarc":
       return false;
   }
 }

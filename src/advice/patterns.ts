@@ -3,8 +3,9 @@
 import { isIP } from "node:net";
 import type { Config, Rule, SourceLine } from "../config/mod.ts";
 import { BUILTIN_TABLES } from "../config/defaults.ts";
+import { testOf } from "../config/filter_condition.ts";
 import { isNetwork, shown } from "../config/values.ts";
-import { asciiDomain, unicodeDomain } from "../envelope/mod.ts";
+import { asciiDomain, type MailAuthMethod, mailAuthWordsOf, unicodeDomain } from "../envelope/mod.ts";
 import type { Contents, Entry } from "./entries.ts";
 import type { MachineState } from "./machine.ts";
 
@@ -32,6 +33,11 @@ export function lookAtPatterns(
   const addresses = (name: string, at: SourceLine) => look("addresses of", name, at, ({ key }) => addressFault(key));
   const networks = (name: string, at: SourceLine) =>
     builtin.has(name) || look("source", name, at, ({ key }) => networkFault(key, machine));
+  const results = (method: MailAuthMethod, name: string, at: SourceLine) =>
+    look(`results of ${method} in`, name, at, ({ key }) => {
+      const known = mailAuthWordsOf(method);
+      return known.includes(key) ? null : `"${shown(key)}" is no result of ${method}: these are ${known.join(", ")}`;
+    });
   for (const { at, from, helo, mailFrom, rcptTo, for: destination } of config.rules) {
     if (from.kind === "source" && !from.regex) networks(from.table, at);
     const rdns = from.kind === "rdns" ? from.test : null;
@@ -39,11 +45,13 @@ export function lookAtPatterns(
     for (const test of [mailFrom, rcptTo]) if (test !== null && !test.regex) addresses(test.table, at);
   }
   for (const step of Object.values(config.filters).flat()) {
-    if (step.kind === "process" || step.condition.kind === "fcrdns") continue;
-    const { condition: { kind, test }, at } = step;
+    if (step.kind === "process") continue;
+    const { condition, at } = step;
+    const { kind } = condition, test = testOf(condition);
     if (test === null || test.regex) continue;
     if (kind === "src") networks(test.table, at);
     else if (kind === "mail-from" || kind === "rcpt-to") addresses(test.table, at);
+    else if (kind === "spf" || kind === "dkim" || kind === "dmarc") results(kind, test.table, at);
     else if (kind !== "auth") domains(test.table, at);
   }
   for (const { at, senders } of config.listen) {

@@ -30,6 +30,8 @@ export interface ListenOptions {
   readonly submission: boolean;
   /** A user who has logged in may send as the table says; `masquerade`: and From is replaced by that address. */
   readonly senders: { readonly table: string; readonly masquerade: boolean } | null;
+  /** What comes in is checked: SPF, DKIM, ARC, DMARC. `trusted`: a table of domains whose ARC seals are believed. */
+  readonly mailAuth: { readonly trusted: string | null } | null;
 }
 
 /** What a listener does when its line has no options. */
@@ -49,6 +51,7 @@ export const LISTEN_DEFAULTS: ListenOptions = {
   proxyV2: false,
   submission: false,
   senders: null,
+  mailAuth: null,
 };
 
 /** One `listen on` line before its interface is resolved to addresses. */

@@ -57,9 +57,15 @@ export interface FilterProcess {
 /** When a built-in filter can act. */
 export type FilterPhase = "connect" | "helo" | "ehlo" | "auth" | "mail-from" | "rcpt-to" | "data" | "commit";
 
+/** Is a result of the checks of a message, or a policy of DMARC, one of the words, or in the table? */
+export type MailAuthCondition =
+  & { readonly kind: "spf" | "dkim" | "dmarc" }
+  & ({ readonly words: readonly string[] } | { readonly table: string });
+
 /** What a built-in filter looks at. Without `test`: has the client a name, has it logged in? */
 export type FilterCondition =
   | { readonly kind: "fcrdns" }
+  | MailAuthCondition
   | { readonly kind: "rdns" | "auth"; readonly test: { readonly regex: boolean; readonly table: string } | null }
   | {
     readonly kind: "src" | "helo" | "mail-from" | "rcpt-to";

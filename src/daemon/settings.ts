@@ -4,6 +4,7 @@ import { connectionLimits } from "./machine/shares.ts";
 import { hostname } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { Action, Config, Environment, FilterStep, LocalAction, RelayAction, RelayLimits } from "../config/mod.ts";
+import { testOf } from "../config/filter_condition.ts";
 import { limitsFor } from "../config/limits.ts";
 import { mailDirectory, spoolPath, VERSION } from "../config/paths.ts";
 import { MAC_KEY_OCTETS, type SrsKeys } from "../mac/mod.ts";
@@ -133,7 +134,11 @@ function lookupSettings({ config, around, shared, envelopeMacKey, signingMacKey 
     programTables: Object.keys(config.programs),
     authTables: [...new Set(around.listeners.flatMap(({ auth }) => auth === null ? [] : [auth.table]))],
     saltKey: around.saltKey,
-    filterTables: Object.values(config.filters).flat().flatMap(tableOf),
+    filterTables: [
+      ...Object.values(config.filters).flat().flatMap(tableOf),
+      ...around.listeners.flatMap(({ mailAuth }) => mailAuth?.trusted ?? []),
+    ],
+    answersDns: around.listeners.some(({ mailAuth }) => mailAuth !== null),
     senderTables: around.listeners.flatMap(({ senders }) => senders === null ? [] : [senders.table]),
     hostnameTables: around.listeners.flatMap(({ hostnames }) => hostnames ?? []),
     rules: config.rules,
@@ -272,8 +277,8 @@ function srsOf({ srs }: Config): { srs?: SrsKeys } {
 
 /** The table that a built-in filter looks into. */
 function tableOf(step: FilterStep): string[] {
-  if (step.kind === "process" || step.condition.kind === "fcrdns") return [];
-  return step.condition.test === null ? [] : [step.condition.test.table];
+  const test = step.kind === "process" ? null : testOf(step.condition);
+  return test === null ? [] : [test.table];
 }
 
 /** The certificates of listeners go to smtp, those of relay actions to relay. */

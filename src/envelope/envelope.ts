@@ -2,6 +2,7 @@
 
 import type { Mailbox, ReversePath } from "./address.ts";
 import type { EnvelopeId } from "./ids.ts";
+import type { MailAuth } from "./mail_auth.ts";
 
 /**
  * What delivers it, in the words of OpenSMTPD's envelopes, which are stored and exported: a local delivery (mda, the role delivery), a relay to
@@ -109,6 +110,8 @@ export interface EnvelopeContent {
   readonly bounce?: DsnContent;
   /** Of the message, the same in all its envelopes. */
   readonly handling?: Handling;
+  /** Of a message that was checked, the same in all its envelopes. */
+  readonly mailAuth?: MailAuth;
 }
 
 /** An envelope of agent "bounce" asks for a DSN (RFC 3464) about the envelope whose other fields it copies. */

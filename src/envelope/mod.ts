@@ -3,3 +3,4 @@ export * from "./address.ts";
 export * from "./envelope.ts";
 export * from "./idn.ts";
 export * from "./ids.ts";
+export * from "./mail_auth.ts";

@@ -3,7 +3,7 @@
  * Long on purpose: one line per event, read as a table.
  */
 
-import { formatMailbox, type Mailbox, type ReversePath } from "../envelope/mod.ts";
+import { formatMailAuth, formatMailbox, type MailAuth, type Mailbox, type ReversePath } from "../envelope/mod.ts";
 import { formatDuration } from "./duration.ts";
 import type { DeliveryEvent, Event, LogLevel, QueueEvent, RelayEvent, SmtpEvent, TextEvent } from "./types.ts";
 import { vis } from "./vis.ts";
@@ -76,7 +76,8 @@ function formatSmtp(event: SmtpEvent): string {
     case "smtp-authentication":
       return `authentication user=${vis(event.user)} result=${event.result}`;
     case "smtp-message":
-      return `message msgid=${event.message} size=${event.bytes} nrcpt=${event.rcpts} proto=${event.proto}`;
+      return `message msgid=${event.message} size=${event.bytes} nrcpt=${event.rcpts} proto=${event.proto}` +
+        checked(event);
     case "smtp-envelope":
       return `envelope evpid=${event.envelope} from=${path(event.from)} to=${path(event.to)}`;
     case "smtp-signed":
@@ -85,7 +86,7 @@ function formatSmtp(event: SmtpEvent): string {
     case "smtp-failed-command":
       return `failed-command command="${vis(event.command)}" result="${vis(event.reply)}" address=${
         vis(event.address)
-      }`;
+      }` + checked(event);
     case "smtp-bad-input":
       return `bad-input result="${vis(event.reply)}" address=${vis(event.address)}`;
     case "smtp-disconnected":
@@ -100,6 +101,11 @@ function formatSigning(event: SigningEvent): string {
   }
   const { message, deferred, reason } = event;
   return `dkim-${deferred ? "deferred" : "unsigned"} msgid=${message} reason="${vis(reason)}"`;
+}
+
+/** What the checks of a message have found, behind all else. */
+function checked({ mailAuth }: { readonly mailAuth?: MailAuth }): string {
+  return mailAuth === undefined ? "" : ` ${formatMailAuth(mailAuth)}`;
 }
 
 function formatRelay(event: RelayEvent): string {

@@ -1,6 +1,6 @@
 /** The values of the statistics in metrics.ts, kept from events. Uses no clock and no output format but that of `show stats`. */
 
-import type { Outcome } from "../envelope/mod.ts";
+import type { MailAuth, Outcome } from "../envelope/mod.ts";
 import { formatDuration } from "./duration.ts";
 import { type CounterKey, type GaugeKey, isMetricKey, type Metric, type MetricKey, METRICS } from "./metrics.ts";
 import type { Event, StatEvent } from "./types.ts";
@@ -87,12 +87,13 @@ export class Stats {
         return this.add("scheduler.envelope.expired", 1);
       case "queue-remove":
         return this.add("scheduler.envelope.removed", 1);
+      case "smtp-message":
+      case "smtp-failed-command":
+        return this.#checked(event.mailAuth);
       case "smtp-cert-check":
       case "smtp-authentication":
-      case "smtp-message":
       case "smtp-committed":
       case "smtp-envelope":
-      case "smtp-failed-command":
       case "smtp-bad-input":
       case "relay-connecting":
       case "relay-connected":
@@ -150,6 +151,13 @@ export class Stats {
     if (!smtps) return;
     open.smtps++;
     this.add("smtp.smtps", 1);
+  }
+
+  #checked(mailAuth: MailAuth | undefined): void {
+    if (mailAuth === undefined) return;
+    const { spf, dkim, arc, dmarc } = mailAuth;
+    const keys = [`smtp.spf.${spf}`, `smtp.dkim.${dkim}`, `smtp.arc.${arc}`, `smtp.dmarc.${dmarc}`] as const;
+    for (const key of keys) this.add(key, 1);
   }
 
   #delivered(outcome: Outcome["result"]): void {

@@ -3,7 +3,7 @@
  * one stream; see log.ts for the line of each event. No event carries a secret or message content.
  */
 
-import type { Acceptance, EnvelopeId, Mailbox, MessageId, Outcome, ReversePath } from "../envelope/mod.ts";
+import type { Acceptance, EnvelopeId, MailAuth, Mailbox, MessageId, Outcome, ReversePath } from "../envelope/mod.ts";
 import type { CounterKey, GaugeKey } from "./metrics.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "crit";
@@ -57,6 +57,8 @@ export type SmtpEvent =
     readonly bytes: number;
     readonly rcpts: number;
     readonly proto: "ESMTP" | "SMTP";
+    /** Of a message that was checked. */
+    readonly mailAuth?: MailAuth;
   }
   | {
     readonly type: "smtp-envelope";
@@ -88,6 +90,8 @@ export type SmtpEvent =
     readonly command: string;
     readonly reply: string; /** Of the client, as in `smtp-connected`. */
     readonly address: string;
+    /** Of a message that was checked, and refused then. */
+    readonly mailAuth?: MailAuth;
   }
   | {
     readonly type: "smtp-bad-input";

@@ -32,6 +32,8 @@ export function failureOf(question: ToLookup): FromLookup | null {
       return { type: "sources", call, sources: [] };
     case "credentials":
       return { type: "credentials", call, credentials: null };
+    case "dns":
+      return { type: "dns", call, answer: { kind: "temporary" } };
     case "test":
       return { type: "tested", call, found: null };
     case "authenticate":

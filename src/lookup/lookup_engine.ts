@@ -233,7 +233,8 @@ export class Lookups {
 
   #test(name: string, service: TestQuestion["service"], key: string): boolean | null {
     const table = this.#tables.get(name);
-    let found = service === "auth" ? table.check("string", key) : checkDomain(table, service, key);
+    const plain = service === "auth" || service === "string";
+    let found = plain ? table.check("string", key) : checkDomain(table, service, key);
     if (service === "auth" && found === false) {
       const value = table.lookup(tableKey(key), "credentials");
       found = value instanceof LookupError ? value : value !== null;

@@ -17,9 +17,11 @@ import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
 import { debug, logTrace } from "../events/mod.ts";
 import { formatMailbox } from "../envelope/mod.ts";
 import { mailAuthDns, Resolver } from "../dns/mod.ts";
+import type { Dns } from "../mail_auth/dns.ts";
 import type { AskProgram } from "../tables/mod.ts";
 import { MainClient } from "./main_client.ts";
 import { Authoriser } from "./authorise.ts";
+import { askDns } from "./dns_question.ts";
 import { failureOf, nameless } from "./failures.ts";
 import { LoginThrottle } from "./login_throttle.ts";
 import { Logins, REFUSED } from "./logins.ts";
@@ -42,6 +44,8 @@ export interface ClientNamer {
 export interface LookupParts {
   readonly machine: Machine;
   readonly namer: ClientNamer;
+  /** For checks of received mail; without it the DNS does not answer. */
+  readonly dns?: Dns;
 }
 
 const DOORS = ["smtp-lookup", "relay-lookup", "delivery-lookup", "privileged-lookup", "queue-lookup"] as const;
@@ -67,7 +71,7 @@ function serve(isolate: Isolate<"lookup">, parts: LookupParts): void {
   const lookups = new Lookups(isolate.settings, parts.machine, warn, isolate);
   if (isolate.verbose) describeTables(isolate);
   const logins = new Logins(isolate, lookups, parts.machine.main ?? null, warn);
-  const counter = new Answerer(isolate, lookups, parts.namer, logins, warn);
+  const counter = new Answerer(isolate, lookups, parts, logins, warn);
   for (const door of DOORS) {
     isolate.serve(door, (channel) => {
       const by = { trusted: door === "relay-lookup", own: door === "queue-lookup" };
@@ -88,7 +92,7 @@ function openParts(isolate: Isolate<"lookup">): LookupParts {
   isolate.onsettings = ({ resolver }) => {
     if (resolver !== undefined) namer.configure(resolver);
   };
-  return { machine, namer };
+  return { machine, namer, dns: mailAuthDns(namer) };
 }
 
 /** Table programs run in the filter isolate. When that ends, what was asked of it is an error and mail waits. */
@@ -152,6 +156,7 @@ class Answerer {
   readonly #isolate: Isolate<"lookup">;
   readonly #lookups: Lookups;
   readonly #namer: ClientNamer;
+  readonly #dns: Dns | undefined;
   readonly #logins: Logins;
   /** For the whole daemon: whatever smtp isolate a client comes to. */
   readonly #guard = new LoginThrottle(systemClock.steady);
@@ -164,7 +169,7 @@ class Answerer {
   constructor(
     isolate: Isolate<"lookup">,
     lookups: Lookups,
-    namer: ClientNamer,
+    { namer, dns }: Pick<LookupParts, "namer" | "dns">,
     logins: Logins,
     warn: (text: string) => void,
   ) {
@@ -172,6 +177,7 @@ class Answerer {
     this.#authoriser = new Authoriser(isolate.settings);
     this.#lookups = lookups;
     this.#namer = namer;
+    this.#dns = dns;
     this.#logins = logins;
     this.#warn = warn;
   }
@@ -226,6 +232,8 @@ class Answerer {
         );
       case "test":
         return soon(this.#lookups.test(question), (found) => channel.send({ type: "tested", call, found }));
+      case "dns":
+        return this.#askDns(channel, question);
       case "authenticate":
       case "mechanisms":
       case "challenge":
@@ -256,6 +264,16 @@ class Answerer {
     }
     question satisfies never;
     throw new Error("The question is of no known type");
+  }
+
+  async #askDns(channel: Answers, { call, kind, name }: Extract<ToLookup, { type: "dns" }>): Promise<void> {
+    if (!this.#isolate.settings.answersDns) throw new Error("No listener checks mail");
+    const answer = this.#dns === undefined ? { kind: "temporary" } as const : await askDns(this.#dns, kind, name);
+    if (this.#isolate.traces("lookup")) {
+      const ending = answer.kind === "records" ? `${answer.records.length} records` : answer.kind;
+      logTrace(this.#isolate, "lookup", `${kind.toUpperCase()} of ${name}: ${ending}`);
+    }
+    channel.send({ type: "dns", call, answer });
   }
 
   #answerLogin(channel: Answers, question: LoginQuestion): void | Promise<void> {

@@ -14,7 +14,7 @@ import {
 } from "../events/mod.ts";
 import { type Check, type Fields, finite, flag, list, type Of, oneOf, optional, text, whole } from "./check.ts";
 import type { Door } from "./door.ts";
-import { acceptance, envelopeId, longText, mailbox, messageId, reversePath, sessionId } from "./shapes.ts";
+import { acceptance, envelopeId, longText, mailAuth, mailbox, messageId, reversePath, sessionId } from "./shapes.ts";
 
 type EventFields<T extends Event["type"]> = Fields<Of<Event, "type", T>, "type">;
 
@@ -98,12 +98,19 @@ export const EVENTS = {
       bytes: whole(),
       rcpts: whole(),
       proto: oneOf("ESMTP", "SMTP"),
+      mailAuth: optional(mailAuth),
     },
     "smtp-committed": { number: whole() },
     "smtp-signed": { session: sessionId, ...SIGNED },
     "smtp-unsigned": { session: sessionId, ...UNSIGNED },
     "smtp-envelope": { session: sessionId, envelope: envelopeId, from: reversePath, to: mailbox },
-    "smtp-failed-command": { session: sessionId, command: longText, reply: longText, address: text() },
+    "smtp-failed-command": {
+      session: sessionId,
+      command: longText,
+      reply: longText,
+      address: text(),
+      mailAuth: optional(mailAuth),
+    },
     "smtp-bad-input": { session: sessionId, reply: longText, address: text() },
     "smtp-disconnected": {
       session: sessionId,

@@ -54,6 +54,7 @@ export const FILTER_EVENTS = [
   "protocol-client",
   "protocol-server",
   "filter-report",
+  "mail-auth",
   "filter-response",
   "timeout",
 ] as const;

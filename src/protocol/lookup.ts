@@ -1,6 +1,7 @@
 /** What is said at the doors of lookup: who gets which mail, who may log in, what tables hold. Types, limits and checks only. */
 
 import type { Deliverable, Mailbox, MessageId, Origin, ReversePath } from "../envelope/mod.ts";
+import type { DnsAnswer } from "../mail_auth/dns.ts";
 import {
   type Check,
   either,
@@ -15,6 +16,7 @@ import {
   text,
   whole,
 } from "./check.ts";
+import { dnsAnswer, dnsName, MAX_DNS_RECORD_CHARS } from "./dns.ts";
 import { type Door, door } from "./door.ts";
 import {
   type Account,
@@ -55,9 +57,11 @@ export type ToLookup =
     readonly type: "test";
     readonly call: number;
     readonly table: string;
-    readonly service: "domain" | "netaddr" | "mailaddr" | "regex" | "auth";
+    readonly service: "domain" | "netaddr" | "mailaddr" | "regex" | "auth" | "string";
     readonly key: string;
   }
+  /** What does the DNS say of a name? Asked where received mail is checked. PTR records are asked for by address. */
+  | { readonly type: "dns"; readonly call: number; readonly kind: DnsKind; readonly name: string }
   /** May this user send as that? `table` is the `senders` of a listener. */
   | {
     readonly type: "may-send";
@@ -120,7 +124,12 @@ export const MAX_SOURCE_ADDRESSES = 64;
 /** Does the name of an address lead back to it? `error`: there is no name; `temporary`: it cannot be determined now. */
 export type Confirmed = "pass" | "fail" | "error" | "temporary";
 
+/** A type of records. */
+export type DnsKind = "txt" | "a" | "aaaa" | "mx" | "ptr";
+
 export type FromLookup =
+  /** An MX record is written as its preference and its host: `10 mx.example.org`. */
+  | { readonly type: "dns"; readonly call: number; readonly answer: DnsAnswer<string> }
   | { readonly type: "expanded"; readonly call: number; readonly result: Expansion }
   | {
     readonly type: "client-name";
@@ -206,7 +215,8 @@ const TO_LOOKUP: MessageTable<ToLookup> = {
   smarthost: { call, action: word, domain: word },
   sources: { call, action: word },
   credentials: { call, action: word, label: word },
-  test: { call, table: word, service: oneOf("domain", "netaddr", "mailaddr", "regex", "auth"), key: word },
+  test: { call, table: word, service: oneOf("domain", "netaddr", "mailaddr", "regex", "auth", "string"), key: word },
+  dns: { call, kind: oneOf("txt", "a", "aaaa", "mx", "ptr"), name: dnsName },
   "may-send": { call, table: word, user: word, sender: reversePath },
   "listener-name": { call, table: word, address: word },
   authenticate: { call, table, user: word, password: word, client },
@@ -221,6 +231,7 @@ const LOOKUP_QUESTIONS = {
     "expand",
     "client-name",
     "test",
+    "dns",
     "may-send",
     "listener-name",
     "authenticate",
@@ -267,6 +278,7 @@ const FROM_LOOKUP: MessageTable<FromLookup> = {
   },
   proved: { call, result: loginResult, signature: word },
   tested: { call, found: nullOr(flag) },
+  dns: { call, answer: dnsAnswer(text(MAX_DNS_RECORD_CHARS)) },
   "may-send": { call, result: authResult },
   "listener-name": { call, name: nullOr(word) },
   sources: { call, sources: list(record<RelaySource>({ address: word, helo: nullOr(word) }), MAX_SOURCE_ADDRESSES) },
@@ -284,6 +296,7 @@ const LOOKUP_REPLIES: Replies<ToLookup, FromLookup> = {
   sources: ["sources"],
   credentials: ["credentials"],
   test: ["tested"],
+  dns: ["dns"],
   "may-send": ["may-send"],
   "listener-name": ["listener-name"],
   authenticate: ["authenticated"],

@@ -104,8 +104,10 @@ export interface LookupSettings {
   readonly authTables: readonly (string | null)[];
   /** Secret and lasting: what the salts of users who do not exist are made from (RFC 5802 §9). */
   readonly saltKey: Uint8Array;
-  /** Tables that filters test things against: sessions can ask about no others. */
+  /** Tables that filters and checks of mail test things against: sessions can ask about no others. */
   readonly filterTables?: readonly string[];
+  /** True where listeners check what comes in: sessions may ask the DNS. */
+  readonly answersDns?: boolean;
   /** Tables of the listeners' `senders` and `hostnames`: an smtp isolate gets no others. */
   readonly senderTables: readonly string[];
   readonly hostnameTables: readonly string[];

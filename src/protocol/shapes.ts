@@ -4,6 +4,7 @@ import {
   type Acceptance,
   type Agent,
   type Deliverable,
+  DMARC_POLICIES,
   type DsnContent,
   type DsnParameters,
   type Envelope,
@@ -15,6 +16,8 @@ import {
   isEnvelopeId,
   isMessageId,
   isSessionId,
+  MAIL_AUTH_RESULTS,
+  type MailAuth,
   type Mailbox,
   type MessageId,
   type Origin,
@@ -79,6 +82,13 @@ const handling: Check<Handling> = record<Handling>({
   requireTls: optional(yes),
   tlsOptional: optional(yes),
 });
+export const mailAuth: Check<MailAuth> = record<MailAuth>({
+  spf: oneOf(...MAIL_AUTH_RESULTS.spf),
+  dkim: oneOf(...MAIL_AUTH_RESULTS.dkim),
+  arc: oneOf(...MAIL_AUTH_RESULTS.arc),
+  dmarc: oneOf(...MAIL_AUTH_RESULTS.dmarc),
+  policy: optional(oneOf(...DMARC_POLICIES)),
+});
 const dsnContent: Check<DsnContent> = record<DsnContent>({
   kind: oneOf("failed", "delayed", "delivered", "relayed"),
   text: longText,
@@ -108,6 +118,7 @@ const CONTENT: Fields<EnvelopeContent> = {
   mac: optional(mac),
   bounce: optional(dsnContent),
   handling: optional(handling),
+  mailAuth: optional(mailAuth),
 };
 const STATE: Fields<EnvelopeState> = {
   tries: whole(),

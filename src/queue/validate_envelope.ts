@@ -1,6 +1,7 @@
 /** Checks envelopes that come from the isolate that talks to the public, or from files, and copies what is known of them and nothing else. Pure. */
 
 import {
+  copyMailAuth,
   type DsnContent,
   type DsnParameters,
   type Envelope,
@@ -63,11 +64,13 @@ export function copyEnvelope(envelope: Envelope): Envelope | null {
 function areCommon(content: EnvelopeContent): boolean {
   return isWhen(content.createdAt) && isText(content.action) && typeof content.internal === "boolean" &&
     (content.sender === null || isMailbox(content.sender)) && isMailbox(content.rcpt) && isMailbox(content.dest) &&
-    isOrigin(content.origin) && isDsn(content.dsn) && isHandling(content.handling);
+    isOrigin(content.origin) && isDsn(content.dsn) && isHandling(content.handling) &&
+    (content.mailAuth === undefined || copyMailAuth(content.mailAuth) !== null);
 }
 
 function copyCommon(content: EnvelopeContent): EnvelopeContent {
   const { id, sender, rcpt, dest, origin, dsn, action, agent, internal, createdAt, handling } = content;
+  const mailAuth = copyMailAuth(content.mailAuth);
   return {
     id,
     sender: sender === null ? null : mailbox(sender),
@@ -80,6 +83,7 @@ function copyCommon(content: EnvelopeContent): EnvelopeContent {
     internal,
     createdAt,
     ...(handling === undefined ? {} : { handling: copyHandling(handling) }),
+    ...(mailAuth === null ? {} : { mailAuth }),
   };
 }
 

@@ -11,7 +11,13 @@ import type { AuthResult, Expansion } from "../protocol/mod.ts";
 import type { ExpandQuestion, SenderQuestion } from "./lookup_client.ts";
 import { ClientInput } from "./client_input.ts";
 import { ConnectionStage } from "./connection_stage.ts";
-import { IncomingMessage, type MessageDeps, type MessagePolicy, type Receiver } from "./message/incoming.ts";
+import {
+  IncomingMessage,
+  type MessageDeps,
+  type MessagePolicy,
+  type Receiver,
+  type Refuse,
+} from "./message/incoming.ts";
 import { Reception } from "./message/reception.ts";
 import type { Host, SessionFilters } from "./filter/session_filters.ts";
 import { ProgressTimer } from "./progress_timer.ts";
@@ -293,7 +299,8 @@ export class Connection implements Host {
     const stored = this.#reception.finish()!;
     const from = this.session.transaction?.sender ?? null;
     const { session } = this.facts;
-    this.#apply({ on: "committed", message: stored.message, bytes: stored.bytes });
+    const { message, bytes, mailAuth } = stored;
+    this.#apply({ on: "committed", message, bytes, ...(mailAuth === null ? {} : { mailAuth }) });
     for (const { id, to } of stored.named) {
       this.#deps.emit({ type: "smtp-envelope", session, envelope: id, from, to });
     }
@@ -302,14 +309,14 @@ export class Connection implements Host {
 
   refused(code: number, text: string): void {
     if (this.session.phase !== "queue") this.#reception.refuse(code, text);
-    else this.#refuse(code, text);
+    else this.#refuse({ code, text, mailAuth: this.#reception.mailAuth });
     this.#deps.later(this);
   }
 
   /** The message that was read will not be stored. */
-  #refuse(code: number, text: string): void {
+  #refuse({ code, text, mailAuth }: Parameters<Refuse>[0]): void {
     this.#reception.discard();
-    this.#apply({ on: "refused", code, text });
+    this.#apply({ on: "refused", code, text, ...(mailAuth === null ? {} : { mailAuth }) });
   }
 
   idsArrived(): void {
@@ -445,8 +452,8 @@ export class Connection implements Host {
       case "chunk":
         return this.#reception.expectChunk(effect.octets);
       case "commit":
-        return this.#reception.commit(this.session, (code, text) => {
-          this.#refuse(code, text);
+        return this.#reception.commit(this.session, (refusal) => {
+          this.#refuse(refusal);
           this.#deps.later(this);
         });
       case "discard":

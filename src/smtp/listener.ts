@@ -8,6 +8,7 @@ import { parseProtocols } from "../config/protocols.ts";
 import { ServerTls } from "../tls/mod.ts";
 import type { LookupClient } from "./lookup_client.ts";
 import type { FilterClient } from "./filter/filter_client.ts";
+import type { Test } from "./filter/chain.ts";
 import type { ListenerFilters } from "./filter/phases.ts";
 import type { MessagePolicy } from "./message/incoming.ts";
 import type { ConnectionFacts } from "./session/state.ts";
@@ -63,7 +64,16 @@ export function listenerFilters(
     throw new Error(`No filter "${filter}" for the listener on ${listener.address}`);
   }
   const destination = listener.socket ? `unix:${listener.address}` : endpoint(listener);
-  return { steps, client, destination, test: (test, answer) => lookup.test(test, answer) };
+  return { steps, client, destination, test: (test, answer) => askAny(lookup, test, answer) };
+}
+
+/** Asks for one key after the other until one is in the table. */
+function askAny(lookup: LookupClient, { others = [], ...test }: Test, answer: (found: boolean | null) => void): void {
+  const [next, ...rest] = others;
+  lookup.test(test, (found) => {
+    if (found !== false || next === undefined) answer(found);
+    else askAny(lookup, { ...test, key: next, others: rest }, answer);
+  });
 }
 
 /** `ip:port`, `[ip6]:port`; a client on the socket is named after the socket. */

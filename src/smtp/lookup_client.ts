@@ -5,12 +5,14 @@ import type {
   AuthResult,
   Challenge,
   Confirmed,
+  DnsKind,
   Expansion,
   FromLookup,
   LoginResult,
   ToLookup,
 } from "../protocol/mod.ts";
 import type { Channel } from "../isolate/mod.ts";
+import type { DnsAnswer } from "../mail_auth/dns.ts";
 
 export type ExpandQuestion = Omit<Extract<ToLookup, { type: "expand" }>, "type" | "call">;
 
@@ -114,9 +116,15 @@ export class LookupClient {
   }
 
   /** Asks whether a built-in filter's table has a key. As `expand`. */
-  test(question: TestQuestion, answer: (found: boolean | null) => void): void {
-    const call = this.#await("tested", (message) => answer(message.found));
+  test(question: TestQuestion, answer: (found: boolean | null) => void, lost: () => void = () => {}): void {
+    const call = this.#await("tested", (message) => answer(message.found), lost);
     this.#channel.send({ type: "test", call, ...question });
+  }
+
+  /** Asks the DNS. `answer` is called in any case: when lookup was replaced, with what is true of a name server that does not answer. */
+  dns(kind: DnsKind, name: string, answer: (answer: DnsAnswer<string>) => void): void {
+    const call = this.#await("dns", (message) => answer(message.answer), () => answer({ kind: "temporary" }));
+    this.#channel.send({ type: "dns", call, kind, name });
   }
 
   /** Asks whether a user may send as this sender. As `expand`. */

@@ -27,6 +27,8 @@ import {
 import { greet, type GreetingDeps } from "./greeting.ts";
 import { BurstLimiter } from "./burst_limiter.ts";
 import { LookupClient } from "./lookup_client.ts";
+import { prepareHashing } from "../mail_auth/dkim/mod.ts";
+import { mailChecks } from "./mail_check.ts";
 import { FilterClient } from "./filter/filter_client.ts";
 import { type Host, SessionFilters } from "./filter/session_filters.ts";
 import { type AskSource, ProxyIntakes } from "./proxy/proxy_intake.ts";
@@ -120,7 +122,7 @@ export class SmtpService {
       serverName: settings.shared.serverName,
       bannerDelayMs: settings.bannerDelayMs,
       trusts: (address) => this.#proxies.trusts(address),
-      after: (ms, run) => this.#after(ms, run),
+      after: (ms, run) => void this.#after(ms, run),
     };
     const filters = options.filter === undefined ? null : new FilterClient(options.filter, () => clock.now());
     this.#listeners = settings.listeners.map((listener) => ({
@@ -143,7 +145,7 @@ export class SmtpService {
       date: dateWriter(settings.shared.timeZone),
       newEnvelopeId,
       newToken: newSessionId,
-      authentication: authenticationBy(options.authenticators ?? []),
+      authentication: authenticationBy(this.#authenticators()),
       expand: (connection, slot, question) =>
         this.#lookup.expand(question, (result) => connection.expanded(slot, result)),
       authenticate: (connection, user, password) => this.#authenticate(connection, user, password),
@@ -172,6 +174,22 @@ export class SmtpService {
       const text = `warn: smtp: The certificates stay as they were: ${(error as Error).message}`;
       this.#options.emit({ type: "log", level: "warn", text });
     }
+  }
+
+  /** What authenticates messages; nothing is loaded for it where there is nothing to do. */
+  #authenticators(): readonly AuthenticatorSource[] {
+    const { authenticators = [], settings } = this.#options;
+    const checks = settings.listeners.some(({ mailAuth }) => mailAuth !== null);
+    if (checks || settings.signing !== undefined) prepareHashing();
+    return checks ? [...authenticators, this.#mailChecks()] : authenticators;
+  }
+
+  #mailChecks(): AuthenticatorSource {
+    return mailChecks({
+      lookup: this.#lookup,
+      now: () => this.#options.clock.now(),
+      after: (ms, run) => this.#after(ms, run),
+    });
   }
 
   /** Sessions that are open. */
@@ -289,11 +307,13 @@ export class SmtpService {
     this.#after(Math.max(1, Math.round(random() * FAILURE_DELAY_MS)), reply);
   }
 
-  #after(ms: number, run: () => void): void {
+  /** Calls `run` once, unless what is returned is called before. */
+  #after(ms: number, run: () => void): () => void {
     const cancel = this.#options.clock.every(ms, () => {
       cancel();
       run();
     });
+    return cancel;
   }
 
   #scram(connection: Connection, question: ScramQuestion): void {

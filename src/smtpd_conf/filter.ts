@@ -14,6 +14,7 @@ import type {
 } from "../config/mod.ts";
 import { refusalReply } from "../config/refusal.ts";
 import { shown } from "../config/values.ts";
+import { isMailAuthWord, mailAuthWordsOf } from "../envelope/mod.ts";
 
 const KINDS = ["proc", "proc-exec", "chain", "phase"] as const;
 const PHASES = ["connect", "helo", "ehlo", "auth", "mail-from", "rcpt-to", "data", "commit"] as const;
@@ -26,8 +27,17 @@ const CONDITIONS: Readonly<Record<FilterCondition["kind"], readonly FilterPhase[
   "auth": ["auth", "mail-from", "rcpt-to", "data", "commit"],
   "mail-from": ["mail-from", "rcpt-to", "data", "commit"],
   "rcpt-to": ["rcpt-to"],
+  "spf": ["commit"],
+  "dkim": ["commit"],
+  "dmarc": ["commit"],
 };
 const CONDITION_WORDS = Object.keys(CONDITIONS) as FilterCondition["kind"][];
+/** Words of ours, which are not reserved: names of macros and tags keep working. */
+const CHECKS = ["spf", "dkim", "dmarc"] as const;
+const KEYWORDS = CONDITION_WORDS.filter((word) => !isCheck(word)) as Exclude<
+  FilterCondition["kind"],
+  typeof CHECKS[number]
+>[];
 const WITH_TEXT = ["reject", "disconnect", "rewrite", "report"] as const;
 const WITHOUT_TEXT = ["junk", "bypass"] as const;
 
@@ -135,15 +145,17 @@ function parsePhase(context: Context, at: SourceLine, name: string): FilterStep[
   cursor.take();
   if (!cursor.expectKeyword("match")) return null;
   const negated = cursor.acceptMark("!");
-  const condition = parseCondition(context, phase);
+  const condition = parseCondition(context, phase, name);
   if (condition === null) return null;
-  const decision = parseDecision(context, phase);
+  const decision = parseDecision(context, phase, condition.kind);
   return decision === null ? null : [{ kind: "builtin", at, name, phase, negated, condition, decision: decision }];
 }
 
-function parseCondition({ cursor, draft }: Context, phase: FilterPhase): FilterCondition | null {
+function parseCondition({ cursor, draft }: Context, phase: FilterPhase, name: string): FilterCondition | null {
   const token = cursor.peek();
-  const kind = CONDITION_WORDS.find((word) => token.kind === "keyword" && token.text === word);
+  const check = CHECKS.find((word) => cursor.atWord(word));
+  if (check !== undefined) return parseCheck({ cursor, draft }, { phase, name, kind: check });
+  const kind = KEYWORDS.find((word) => token.kind === "keyword" && token.text === word);
   if (kind === undefined) {
     cursor.unknownWord("filter condition", CONDITION_WORDS);
     return null;
@@ -158,6 +170,48 @@ function parseCondition({ cursor, draft }: Context, phase: FilterPhase): FilterC
   if ((kind === "rdns" || kind === "auth") && !regex && !atTable(cursor)) return { kind, test: null };
   const table = parseTable(cursor, draft, { option: kind });
   return table === null ? null : { kind, test: { regex, table } };
+}
+
+function isCheck(kind: FilterCondition["kind"]): kind is typeof CHECKS[number] {
+  return CHECKS.some((check) => check === kind);
+}
+
+/** `spf RESULT`, `dkim { RESULT, … }`, `dmarc <table>`: a policy of DMARC is one of its words, though some are reserved. */
+function parseCheck(
+  { cursor, draft }: Pick<Context, "cursor" | "draft">,
+  { phase, name, kind }: {
+    readonly phase: FilterPhase;
+    readonly name: string;
+    readonly kind: typeof CHECKS[number];
+  },
+): FilterCondition | null {
+  const { at } = cursor.take();
+  if (phase !== "commit") {
+    cursor.fail(at, `filter "${shown(name)}": ${kind} is known at phase commit only`);
+    return null;
+  }
+  if (cursor.atMark("<")) {
+    const table = parseTable(cursor, draft, { option: kind, kinds: ["list"] });
+    return table === null ? null : { kind, table };
+  }
+  const words: string[] = [];
+  const several = cursor.acceptMark("{");
+  do {
+    if (several) cursor.skipNewlines();
+    const token = cursor.peek();
+    if (token.kind !== "keyword" && token.kind !== "string" || !isMailAuthWord(kind, token.text)) {
+      const known = mailAuthWordsOf(kind);
+      if (token.kind === "keyword" || token.kind === "string") cursor.unknownWord(`result of ${kind}`, known);
+      else cursor.unexpected(`a result of ${kind} (${known.join(", ")})`);
+      return null;
+    }
+    words.push(cursor.take().text);
+    if (!several) break;
+    cursor.skipNewlines();
+    cursor.acceptMark(",");
+    cursor.skipNewlines();
+  } while (!cursor.acceptMark("}"));
+  return { kind, words };
 }
 
 function refuses(word: typeof WITH_TEXT[number]): boolean {
@@ -183,11 +237,22 @@ function replyOf({ draft }: Context, at: SourceLine, text: string): string {
   return reply;
 }
 
-function parseDecision(context: Context, phase: FilterPhase): FilterDecisionKind | null {
+function parseDecision(
+  context: Context,
+  phase: FilterPhase,
+  condition: FilterCondition["kind"],
+): FilterDecisionKind | null {
   const { cursor } = context;
   const token = cursor.peek();
   const word = token.kind === "keyword" ? token.text : "";
   const withText = WITH_TEXT.find((known) => known === word);
+  if (withText === "rewrite" && isCheck(condition)) {
+    cursor.fail(
+      token.at,
+      `syntax error: "rewrite" is not allowed in phase "commit": there is nothing to put in its place`,
+    );
+    return null;
+  }
   if (withText !== undefined) {
     cursor.take();
     const text = cursor.expectString(`a text for "${word}"`);
@@ -199,7 +264,7 @@ function parseDecision(context: Context, phase: FilterPhase): FilterDecisionKind
     cursor.unknownWord("filter decision", [...WITH_TEXT, ...WITHOUT_TEXT]);
     return null;
   }
-  if (phase === "commit") {
+  if (phase === "commit" && !isCheck(condition)) {
     cursor.fail(token.at, `syntax error: "${word}" is not allowed in phase "commit"`);
     return null;
   }

@@ -15,6 +15,11 @@ import { tlsOptions } from "./tls_options.ts";
 /** What can be reached from this machine only. */
 const LOOPBACK: ReadonlySet<string> = new Set(["lo", "lo0", "localhost", "127.0.0.1", "::1"]);
 
+/** Options that are words of ours, and not reserved. */
+const OWN_WORDS = ["submission", "mail-auth"];
+/** Ports to which messages are submitted: RFC 6409 §3.1, RFC 8314 §3.3. */
+const SUBMISSION_PORTS: ReadonlySet<number> = new Set([587, 465]);
+
 type Spec = { -readonly [Key in keyof ListenSpec]: ListenSpec[Key] };
 
 /** Reads what follows `listen` into the draft. */
@@ -34,7 +39,20 @@ export function parseListen(context: Context, at: SourceLine): void {
   parseOptions(cursor, "listen option", all);
   tls.finish();
   if (!socket) finishInterface(context, spec);
+  checkFilter(context, spec);
   if (!cursor.failed) draft.listen.push(spec);
+}
+
+/** Filters that look at checks of mail need a listener that checks it. */
+function checkFilter({ cursor, draft }: Context, { at, filter, mailAuth }: Spec): void {
+  if (filter === null || mailAuth !== null) return;
+  for (const step of draft.filters.get(filter)?.steps ?? []) {
+    if (step.kind === "process") continue;
+    const { kind } = step.condition;
+    if (kind !== "spf" && kind !== "dkim" && kind !== "dmarc") continue;
+    cursor.fail(at, `filter "${shown(step.name)}" matches ${kind}, and this listener checks no mail: add "mail-auth"`);
+    return;
+  }
 }
 
 /** Options of every listener, the local socket included. */
@@ -67,7 +85,7 @@ function interfaceOptions(context: Context, spec: Spec): Options {
     group: "auth",
     parse: (_at: SourceLine, word: string) => {
       // A lone word is no table of pairs, but may be the option of that name.
-      const named = atTable(cursor) && !cursor.atWord("submission");
+      const named = atTable(cursor) && !OWN_WORDS.some((own) => cursor.atWord(own));
       const table = named ? parseTable(cursor, context.draft, { option: word, kinds: ["map"] }) : null;
       spec.auth = { required: word === "auth", table };
     },
@@ -93,6 +111,15 @@ function interfaceOptions(context: Context, spec: Spec): Options {
     },
     "proxy-v2": { parse: () => void (spec.proxyV2 = true) },
     "received-auth": { parse: () => void (spec.receivedAuth = true) },
+    "mail-auth": {
+      ours: true,
+      parse: () => {
+        const trusted = cursor.acceptWord("trust")
+          ? parseTable(cursor, context.draft, { option: "mail-auth trust", kinds: ["list"] })
+          : null;
+        spec.mailAuth = { trusted };
+      },
+    },
     "submission": { ours: true, parse: () => void (spec.submission = true) },
   };
 }
@@ -154,6 +181,13 @@ function finishInterface({ cursor, draft }: Context, spec: Spec): void {
     cursor.fail(
       spec.at,
       `"${word}" needs one of "tls", "tls-require" and "smtps": passwords are not asked for in clear`,
+    );
+  }
+  if (spec.mailAuth !== null && (spec.submission || SUBMISSION_PORTS.has(spec.port))) {
+    const why = spec.submission ? `"submission"` : `port ${spec.port}`;
+    cursor.fail(
+      spec.at,
+      `"mail-auth" is for mail that other hosts send, and at ${why} it is submitted: leave it out here`,
     );
   }
   const warn = (text: string) => draft.warnings.push(`${spec.at.file}:${spec.at.line}: warning: ${text}`);

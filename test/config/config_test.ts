@@ -241,7 +241,15 @@ const listener = {
     pki: [],
   },
   ...{ ca: null, protocols: null, auth: null, hostname: null, hostnames: null, tag: "", filter: null },
-  ...{ maskSource: false, receivedAuth: false, noDsn: false, proxyV2: false, submission: false, senders: null },
+  ...{
+    maskSource: false,
+    receivedAuth: false,
+    noDsn: false,
+    proxyV2: false,
+    submission: false,
+    senders: null,
+    mailAuth: null,
+  },
 };
 const OPTIONAL = { required: false, table: null };
 const services = { "/etc/services": "# comment\ntcpmux 1/tcp\nmyport 4025/udp\nmyport\t4026/tcp mine # mine too\n" };

@@ -90,6 +90,7 @@ const toLookup: Samples<Doors["smtp-lookup"]["asks"]> = {
   sources: [{ call: 1, action: "a" }],
   credentials: [{ call: 1, action: "a", label: "l" }],
   test: [{ call: 1, table: "t", service: "regex", key: "k" }],
+  dns: [{ call: 1, kind: "txt", name: "example.org" }],
   "may-send": [{ call: 1, table: "t", user: "u", sender: null }],
   "listener-name": [{ call: 1, table: "t", address: "::1" }],
   authenticate: [{ call: 1, table: null, user: "u", password: "p", client: null }],
@@ -117,6 +118,11 @@ const fromLookup: Samples<Doors["smtp-lookup"]["answers"]> = {
     },
   ],
   "client-name": [{ call: 1, hostname: "<unknown>", confirmed: "error" }],
+  dns: [
+    { call: 1, answer: { kind: "records", records: ["v=spf1 -all"] } },
+    { call: 1, answer: { kind: "none", exists: true } },
+    { call: 1, answer: { kind: "temporary" } },
+  ],
   account: [
     { call: 1, result: { ok: true, account, identity: account } },
     { call: 1, result: { ok: false, temporary: true, text: "t" } },

@@ -13,6 +13,7 @@ const VIEW: View = {
   username: "",
   sender: "a@example.net",
   rcpt: "b@example.org",
+  mailAuth: null,
 };
 
 function query(view: Partial<View> = {}, phase: Query["phase"] = "rcpt-to"): Query {

@@ -14,7 +14,7 @@ const ADDED = "From: <me@x.example>\nDate: DATE\nMessage-ID: <ID>\n";
 /** The lines that go on, when they come in pieces of some lines each. */
 function completed(lines: string, pieces: number): { text: string; fault: string | null } {
   const all = lines.split(/(?<=\n)/);
-  const stage = new CompletedLines(completion);
+  const stage = new CompletedLines({ completion });
   let text = "";
   for (let at = 0; at < all.length; at += pieces) {
     text += textOf(stage.push(bytesOf(all.slice(at, at + pieces).join(""))));

@@ -1,6 +1,7 @@
 /** `smtpd -n`: everything that can be wrong before the daemon starts, without starting it. */
 
 import type { Config, Environment, FilterStep, Rule, SourceLine } from "../../config/mod.ts";
+import { testOf } from "../../config/filter_condition.ts";
 import { controlSocketPath, spoolPath, submissionSocketPath } from "../../config/paths.ts";
 import { shown } from "../../config/values.ts";
 import { regexFault } from "../../tables/mod.ts";
@@ -148,8 +149,8 @@ interface Use {
 
 function filterTables(steps: readonly FilterStep[]): Use[] {
   return steps.flatMap((step) => {
-    if (step.kind === "process" || step.condition.kind === "fcrdns" || !step.condition.test?.regex) return [];
-    return [{ at: step.at, name: step.condition.test.table }];
+    const test = step.kind === "process" ? null : testOf(step.condition);
+    return step.kind === "builtin" && test?.regex ? [{ at: step.at, name: test.table }] : [];
   });
 }
 

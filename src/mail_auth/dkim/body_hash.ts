@@ -7,6 +7,14 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { BodyCanonicalizer, type Canonicalization } from "./canonicalize_body.ts";
 
+/**
+ * Makes a first hash. To be called once before messages come: with its first one, the runtime loads a part of itself and runs all microtasks that
+ * wait, in the middle of whatever called it.
+ */
+export function prepareHashing(): void {
+  createHash("sha256").update("").digest();
+}
+
 /** One form of the body, or as many octets of its beginning as the `l=` of a signature says (RFC 6376 §3.4.5). */
 export class BodyHash {
   /** Null for the whole body. */

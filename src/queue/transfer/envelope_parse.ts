@@ -9,8 +9,10 @@ import {
   type Envelope,
   type EnvelopeId,
   type Handling,
+  type MailAuth,
   type Mailbox,
   NOTIFY,
+  parseMailAuth,
   type Status,
 } from "../../envelope/mod.ts";
 import { formatEnvelope } from "./envelope_text.ts";
@@ -22,7 +24,7 @@ const KEYS = new Set([
   ...["version", "dispatcher", "tag", "type", "smtpname", "helo", "hostname", "username", "errorline", "sockaddr"],
   ...["sender", "rcpt", "dest", "ctime", "last-try", "last-bounce", "ttl", "retry", "flags"],
   ...["dsn-notify", "dsn-ret", "dsn-envid", "dsn-orcpt", "esc-class", "esc-code"],
-  ...["mda-exec", "mda-subaddress", "mda-user", "bounce-ttl", "bounce-delay", "bounce-type", MORE],
+  ...["mda-exec", "mda-subaddress", "mda-user", "bounce-ttl", "bounce-delay", "bounce-type", "mail-auth", MORE],
 ]);
 const FLAGS = new Set([
   ...["authenticated", "bounce", "internal", "smtputf8", "require-tls", "tls-optional"],
@@ -75,6 +77,7 @@ export function parseEnvelope(id: EnvelopeId, text: string): Envelope {
       ? { user: fields.needed("mda-user"), subAddress: fields.text("mda-subaddress"), exec: fields.text("mda-exec") }
       : {}),
     ...handlingOf(flags),
+    ...fields.mailAuth(),
     ...(agent === "bounce" ? { bounce: fields.bounce(status) } : {}),
     tries: fields.number("retry"),
     lastTryAt: fields.number("last-try") * 1000,
@@ -131,6 +134,13 @@ class Fields {
     const value = this.text(key);
     if (!/^\d{0,15}$/.test(value)) throw new NotAnEnvelope(`"${key}" is not a number`);
     return Number(value);
+  }
+
+  mailAuth(): { readonly mailAuth?: MailAuth } {
+    const value = this.text("mail-auth");
+    const mailAuth = value === "" ? undefined : parseMailAuth(value);
+    if (mailAuth === null) throw new NotAnEnvelope(`"mail-auth" is not a list of results`);
+    return mailAuth === undefined ? {} : { mailAuth };
   }
 
   mailbox(key: string): Mailbox {

@@ -1,6 +1,6 @@
 /** An envelope as the lines of `smtpctl show envelope`: `key: value`, in the order of the envelope files of old. Pure. */
 
-import { type Envelope, NOTIFY } from "../../envelope/mod.ts";
+import { type Envelope, formatMailAuth, NOTIFY } from "../../envelope/mod.ts";
 
 /** The version of this text form. */
 const VERSION = 3;
@@ -34,6 +34,7 @@ export function formatEnvelope(envelope: Envelope, ttlSeconds: number): string {
     ["dsn-orcpt", dsn.orcpt],
     ["esc-class", status?.class ?? 0],
     ["esc-code", status === null ? 0 : statusNumber(status.code)],
+    ["mail-auth", envelope.mailAuth === undefined ? "" : formatMailAuth(envelope.mailAuth)],
     ...agentLines(envelope),
   ];
   return lines.filter(([, value]) => value !== "").map(([key, value]) => `${key}: ${value}\n`).join("");

@@ -3,8 +3,9 @@
  * no process and no table; session_filters.ts asks what is to be asked.
  */
 
-import type { FilterStep } from "../../config/mod.ts";
+import type { FilterStep, MailAuthCondition } from "../../config/mod.ts";
 import { refusalReply } from "../../config/refusal.ts";
+import { type MailAuth, mailAuthWords } from "../../envelope/mod.ts";
 import type { Confirmed, FilterDecision, FilterPhaseName, FilterRegistration } from "../../protocol/mod.ts";
 
 /** What built-in filters look at. */
@@ -20,6 +21,8 @@ export interface View {
   /** Addresses without brackets; the null sender is "". */
   readonly sender: string;
   readonly rcpt: string;
+  /** What the message was found to be; null where it is not checked, and before the commit. */
+  readonly mailAuth: MailAuth | null;
 }
 
 /** A phase of one session. `param`: what the client sent, as filters get it. */
@@ -31,8 +34,8 @@ export interface Query {
   readonly unsure?: Undecided;
 }
 
-/** Why a condition is not known now: name servers failed, or a table did. */
-export type Undecided = "name" | "table";
+/** Why a condition is not known now: name servers failed, or a table did, or a check of the message was not possible. */
+export type Undecided = "name" | "table" | "check";
 
 const UNKNOWN = "<unknown>";
 
@@ -46,8 +49,10 @@ export type ChainDecision =
 /** A question to a table. */
 export interface Test {
   readonly table: string;
-  readonly service: "domain" | "netaddr" | "mailaddr" | "regex" | "auth";
+  readonly service: "domain" | "netaddr" | "mailaddr" | "regex" | "auth" | "string";
   readonly key: string;
+  /** Other keys, of which one in the table is as good. */
+  readonly others?: readonly string[];
 }
 
 /** What is to be done next, and what built-in filters report before it. `at` is the place in the chain to go on from. */
@@ -89,8 +94,9 @@ export function next(
       continue;
     }
     if (step.phase !== query.phase) continue;
-    const truth = evaluate(step.condition, query.view);
-    if (truth === "name") {
+    const truth = evaluate(step, query.view);
+    if (truth === "unchecked") continue;
+    if (truth === "name" || truth === "check") {
       const end = undecided(step, query, truth, reports);
       if (end !== null) return end;
       if (step.decision.kind === "bypass") query = { ...query, unsure: truth };
@@ -120,6 +126,12 @@ function undecided(step: Builtin, { phase }: Query, why: Undecided, reports: Nex
     : null;
 }
 
+const NOT_NOW: Readonly<Record<Undecided, string>> = {
+  name: "4.4.3 The name of your address cannot be looked up now, try again later",
+  table: "4.3.0 Temporary lookup failure, try again later",
+  check: "4.7.0 The message cannot be authenticated now, try again later",
+};
+
 /** RFC 5321 §3.1 has 421 for a client that is not admitted now, RFC 4954 §4 454 for AUTH. */
 function notNow(
   { phase, disconnect, why }: {
@@ -130,10 +142,7 @@ function notNow(
   reports: Next["reports"],
 ): Next {
   const close = disconnect || phase === "connect";
-  const words = why === "name"
-    ? "4.4.3 The name of your address cannot be looked up now, try again later"
-    : "4.3.0 Temporary lookup failure, try again later";
-  const text = `${close ? 421 : phase === "auth" ? 454 : 451} ${words}`;
+  const text = `${close ? 421 : phase === "auth" ? 454 : 451} ${NOT_NOW[why]}`;
   const response = `${close ? "disconnect" : "reject"}|${text}`;
   return { reports, do: "end", decision: { kind: "refuse", text, close }, response };
 }
@@ -206,9 +215,16 @@ function ended(reports: Next["reports"], decision: FilterDecision, { phase, unsu
   }
 }
 
-/** True or false where that is known here, `name` where it is not known now, else what to ask lookup. */
-function evaluate(condition: Builtin["condition"], view: View): boolean | "name" | Test {
+/**
+ * True or false where that is known here, `name` or `check` where it is not known now, else what to ask lookup. `unchecked`: the condition is about
+ * the checks of a message that is not checked, and holds neither with `!` nor without.
+ */
+function evaluate({ condition, negated }: Builtin, view: View): boolean | "name" | "check" | "unchecked" | Test {
   switch (condition.kind) {
+    case "spf":
+    case "dkim":
+    case "dmarc":
+      return view.mailAuth === null ? "unchecked" : evaluateCheck({ condition, negated }, view.mailAuth);
     case "fcrdns":
       return view.confirmed === "temporary" ? "name" : view.confirmed === "pass";
     case "rdns":
@@ -227,6 +243,24 @@ function evaluate(condition: Builtin["condition"], view: View): boolean | "name"
     case "rcpt-to":
       return test(condition.test, "mailaddr", view.rcpt);
   }
+}
+
+/** What was not possible to check is not known to be anything else: what holds for all but a result is not decided then. */
+function evaluateCheck(
+  { condition, negated }: { readonly condition: MailAuthCondition; readonly negated: boolean },
+  mailAuth: MailAuth,
+): boolean | "check" | Test {
+  const words = mailAuthWords(mailAuth, condition.kind);
+  if ("table" in condition) {
+    return {
+      table: condition.table,
+      service: "string",
+      key: words[0]!,
+      ...(words.length > 1 ? { others: words.slice(1) } : {}),
+    };
+  }
+  const found = words.some((word) => condition.words.includes(word));
+  return negated && !found && words.includes("temperror") ? "check" : found;
 }
 
 function test({ table, regex }: { table: string; regex: boolean }, service: Test["service"], key: string): Test {

@@ -1,10 +1,9 @@
 /**
- * The header of a submission that goes to filters: completed before they see it, so that what a filter signs is what is sent. Takes and gives
- * whole lines as filters get them, see rawlines.ts.
+ * The header of a message that goes to filters: that of a submission completed before they see it, so that what a filter signs is what is sent,
+ * and any without results that bear our name where mail is checked. Takes and gives whole lines as filters get them, see rawlines.ts.
  */
 
-import type { Completion } from "../message/completion.ts";
-import { type Assembly, type HeaderFault, HeaderSection } from "../message/header.ts";
+import { type Assembly, type HeaderFault, type HeaderOptions, HeaderSection } from "../message/header.ts";
 
 const LF = 0x0a, DOT = 0x2e;
 
@@ -32,8 +31,8 @@ export class CompletedLines {
   readonly #lines = new Lines();
   readonly #header: HeaderSection;
 
-  constructor(completion: Completion) {
-    this.#header = new HeaderSection(this.#lines, { completion });
+  constructor(options: Pick<HeaderOptions, "completion" | "isForged">) {
+    this.#header = new HeaderSection(this.#lines, options);
   }
 
   /** Why the message is refused; what comes behind is given as it is. */

@@ -43,6 +43,8 @@ const LF = 0x0a, CR = 0x0d, DOT = 0x2e;
 export interface FilteredBeginning {
   readonly front: Uint8Array<ArrayBuffer>;
   readonly completion: Completion | null;
+  /** Tells which results of others bear our name; null where mail is not checked. */
+  readonly isForged: ((field: Uint8Array) => boolean) | null;
   readonly authentication: Authentication | null;
 }
 
@@ -69,14 +71,15 @@ export class FilteredMessage implements Receiver {
     inner: IncomingMessage,
     processes: readonly string[],
     maxBytes: number,
-    { front, completion, authentication }: FilteredBeginning,
+    { front, completion, isForged, authentication }: FilteredBeginning,
     client: FilterClient,
     session: Filtered,
     newToken: () => string,
   ) {
     this.#inner = inner;
     this.#raw = new RawLines(maxBytes);
-    this.#completed = completion === null ? null : new CompletedLines(completion);
+    const changes = { completion, ...(isForged === null ? {} : { isForged }) };
+    this.#completed = completion === null && isForged === null ? null : new CompletedLines(changes);
     this.#received = authentication?.seesReceived === true ? authentication : null;
     this.#client = client;
     this.#session = session;
@@ -92,6 +95,9 @@ export class FilteredMessage implements Receiver {
   }
   get bytes(): number {
     return this.#inner.bytes;
+  }
+  get mailAuth() {
+    return this.#inner.mailAuth;
   }
   /** The client has sent all. */
   get complete(): boolean {

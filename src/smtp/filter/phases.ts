@@ -6,9 +6,26 @@
 import { logTrace, type Observer } from "../../events/mod.ts";
 import type { FilterDecision, FilterEvent, FilterPhaseName } from "../../protocol/mod.ts";
 import type { FilterStep } from "../../config/mod.ts";
+import type { Verb } from "../session/command.ts";
 import type { MessageDeps } from "../message/incoming.ts";
 import { answered, type ChainDecision, type Next, next, type Query, type Test, tested } from "./chain.ts";
 import type { FilterClient, Filtered } from "./filter_client.ts";
+
+/** The phase that each command goes through; others go through none. */
+export const PHASE_OF: Partial<Record<Verb, Exclude<FilterPhaseName, "data-line">>> = {
+  HELO: "helo",
+  EHLO: "ehlo",
+  STARTTLS: "starttls",
+  AUTH: "auth",
+  MAIL: "mail-from",
+  RCPT: "rcpt-to",
+  DATA: "data",
+  RSET: "rset",
+  QUIT: "quit",
+  NOOP: "noop",
+};
+/** Phases whose argument a filter can replace. */
+export const REWRITABLE: ReadonlySet<FilterPhaseName> = new Set(["helo", "ehlo", "auth", "mail-from", "rcpt-to"]);
 
 /** What all sessions of a listener with filters share. */
 export interface ListenerFilters {

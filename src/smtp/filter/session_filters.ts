@@ -7,10 +7,11 @@ import { type EnvelopeId, formatMailbox, type MessageId } from "../../envelope/m
 import type { Observer } from "../../events/mod.ts";
 import type { FilterDecision, FilterEvent, FilterPhaseName } from "../../protocol/mod.ts";
 import { parsePath, writtenPath } from "../session/address.ts";
-import type { Command, Verb } from "../session/command.ts";
+import type { Command } from "../session/command.ts";
 import { isHopeless } from "../message/data.ts";
 import {
   completionOf,
+  forgedFor,
   IncomingMessage,
   type MessageDeps,
   type MessagePolicy,
@@ -27,9 +28,10 @@ import {
   type Session,
 } from "../session/state.ts";
 import type { ChainDecision, View } from "./chain.ts";
+import { CommitPhase } from "./commit_phase.ts";
 import type { Filtered } from "./filter_client.ts";
 import { ADDED_LIMIT_OCTETS, FilteredMessage } from "./message.ts";
-import { type ListenerFilters, Phases } from "./phases.ts";
+import { type ListenerFilters, PHASE_OF, Phases, REWRITABLE } from "./phases.ts";
 import { type KnownTransaction, reportsOf, rollback, senderKey, type SentCommand } from "./reports.ts";
 
 /** What drives the session, as its filters see it. Connection is one. */
@@ -44,21 +46,6 @@ export interface Host {
   takeId(): MessageId | null;
 }
 
-/** The phase that each command goes through; others go through none. */
-const PHASE_OF: Partial<Record<Verb, Exclude<FilterPhaseName, "data-line">>> = {
-  HELO: "helo",
-  EHLO: "ehlo",
-  STARTTLS: "starttls",
-  AUTH: "auth",
-  MAIL: "mail-from",
-  RCPT: "rcpt-to",
-  DATA: "data",
-  RSET: "rset",
-  QUIT: "quit",
-  NOOP: "noop",
-};
-/** Phases whose argument a filter can replace. */
-const REWRITABLE: ReadonlySet<FilterPhaseName> = new Set(["helo", "ehlo", "auth", "mail-from", "rcpt-to"]);
 const NOTHING_SENT: SentCommand = { verb: "", address: "" };
 const ANSWERS: ReadonlySet<Input["on"]> = new Set([
   "command",
@@ -98,6 +85,7 @@ export class SessionFilters implements Filtered {
   #junk = false;
   #transaction: Transaction | null = null;
   #receiver: Receiver | null = null;
+  readonly #commit: CommitPhase;
   /** The same, where it goes through filters line by line. */
   #message: FilteredMessage | null = null;
   #over = false;
@@ -121,6 +109,12 @@ export class SessionFilters implements Filtered {
       report: (event, params) => this.#event(event, params),
       progress: () => host.wake({ progress: true }),
     });
+    this.#commit = new CommitPhase({
+      report: (event, params) => this.#event(event, params),
+      ask: (mailAuth, done) =>
+        this.#phases.begin({ phase: "commit", param: "", view: { ...this.#view("commit", "", ""), mailAuth } }, done),
+      progress: () => host.wake({ progress: true }),
+    });
     this.#processes = [
       ...new Set(filters.steps.flatMap((step) => step.kind === "process" ? [step.process] : [])),
     ];
@@ -133,13 +127,14 @@ export class SessionFilters implements Filtered {
 
   /** The session goes on only when this is false: each command waits for the one before. */
   get frozen(): boolean {
-    return this.#phases.running || this.#pending !== null || this.#filters.client.holds(this) ||
+    return this.#phases.running || this.#commit.checking || this.#pending !== null ||
+      this.#filters.client.holds(this) ||
       (this.#host.session.transaction?.pending.length ?? 0) > 0;
   }
 
   /** A filter, or lookup for a built-in one, owes an answer. */
   get waiting(): boolean {
-    return this.#phases.running || this.#pending !== null || this.#message?.complete === true;
+    return this.#phases.running || this.#commit.checking || this.#pending !== null || this.#message?.complete === true;
   }
 
   /** Lookup owes an answer. */
@@ -263,6 +258,7 @@ export class SessionFilters implements Filtered {
       this.#filters.client.registered?.get(process)?.phases.includes("data-line")
     );
     const authentication = this.#deps.authentication?.(message, session, this.#facts) ?? null;
+    this.#commit.begin(authentication);
     const front = this.#junk || transaction.junk ? "X-Spam: Yes\n" : "";
     if (processes.length === 0) {
       const beginning = { front, bare: false, authentication };
@@ -274,6 +270,7 @@ export class SessionFilters implements Filtered {
     const start = {
       front: new TextEncoder().encode(inner.front),
       completion: completionOf(session, facts, policy, deps),
+      isForged: forgedFor(facts),
       authentication,
     };
     const { client } = this.#filters;
@@ -285,11 +282,11 @@ export class SessionFilters implements Filtered {
   received(decision: Input): void {
     if (decision.on !== "received" || !isHopeless(decision.fault)) this.#event("protocol-client", ".");
     if (decision.on !== "received" || decision.fault !== null) return this.#host.apply(decision);
-    this.#ask("commit", "", ({ kind, ...rest }) => {
+    this.#commit.decide(this.#transaction!.message, ({ kind, ...rest }, mailAuth) => {
       // The queue may have given the message up meanwhile.
       if (kind !== "refuse") return this.#host.apply(this.#receiver?.outcome() ?? decision);
       const { text, close } = rest as Extract<ChainDecision, { kind: "refuse" }>;
-      this.#host.apply({ on: "filtered", line: "DATA", text, close });
+      this.#host.apply({ on: "filtered", line: "DATA", text, close, ...(mailAuth === null ? {} : { mailAuth }) });
     });
   }
 
@@ -318,6 +315,7 @@ export class SessionFilters implements Filtered {
     this.#transaction = null;
     this.#receiver = null;
     this.#message = null;
+    this.#commit.end();
   }
 
   // ── a phase goes through the chain ──
@@ -342,6 +340,7 @@ export class SessionFilters implements Filtered {
       username: session.username,
       sender: phase === "mail-from" ? key : senderKey(session),
       rcpt: phase === "rcpt-to" ? key : "",
+      mailAuth: null,
     };
   }
 

@@ -4,7 +4,7 @@
  */
 
 import { MAX_FRONT_OCTETS } from "../../protocol/smtp_queue.ts";
-import type { MessageId } from "../../envelope/mod.ts";
+import type { MailAuth, MessageId } from "../../envelope/mod.ts";
 import type { ConnectionFacts, Session } from "../session/state.ts";
 
 /** Octets of a header section that is shown to authenticators; more than header.ts lets pass, with what this server puts in front. */
@@ -33,6 +33,10 @@ export interface Authenticator {
    * temporary failure of the message. It must be settled within seconds: the client waits.
    */
   finish(session: Session): Promise<Authenticated>;
+  /** All was given: what the message was found to be, for filters, rules and the log. Of one authenticator at most; never rejected. */
+  mailAuth?(): Promise<MailAuth>;
+  /** A filter has found the message to be junk, which the fields of this authenticator tell. Before `finish`. */
+  markJunk?(): void;
 }
 
 /** Returns what authenticates the message of a session in its data or chunk phase; null where there is nothing to do. */
@@ -52,7 +56,7 @@ class HeaderAndBody {
   #octets = 0;
   /** The octet before was a LF, or there was none. */
   #lineStart = true;
-  #state: "header" | "body" | "too-long" = "header";
+  #state: "header" | "body" | "too-long" | "failed" = "header";
 
   constructor(to: readonly Authenticator[]) {
     this.#to = to;
@@ -61,7 +65,20 @@ class HeaderAndBody {
   push(octets: Uint8Array): void {
     if (this.#state === "header") octets = this.#inHeader(octets);
     if (this.#state !== "body" || octets.length === 0) return;
-    for (const one of this.#to) one.body(octets);
+    this.#show((one) => one.body(octets));
+  }
+
+  /** An authenticator that throws is broken: the message is not stored, and the isolate goes on. */
+  #show(show: (one: Authenticator) => void): void {
+    try {
+      for (const one of this.#to) show(one);
+    } catch {
+      this.#state = "failed";
+    }
+  }
+
+  get failed(): boolean {
+    return this.#state === "failed";
   }
 
   /** Returns what of the octets belongs to the body. */
@@ -90,7 +107,7 @@ class HeaderAndBody {
     const block = state === "body" ? joined(this.#header) : null;
     this.#header = [];
     this.#state = state;
-    for (const one of this.#to) one.header(block);
+    this.#show((one) => one.header(block));
   }
 
   /** The data is over: a header section needs no blank line behind it. */
@@ -128,11 +145,23 @@ export class Authentication {
     this.#stored?.push(octets);
   }
 
+  /** All that was received was given. Resolves with what the message was found to be; null where it is not checked. */
+  async mailAuth(): Promise<MailAuth | null> {
+    this.#received?.finish();
+    const checker = this.#authenticators.find((one) => one.mailAuth !== undefined);
+    return checker === undefined ? null : await checker.mailAuth!();
+  }
+
+  markJunk(): void {
+    for (const one of this.#authenticators) one.markJunk?.();
+  }
+
   /** The whole message was given. Resolves with what stands in front of it, or with the refusal of the first that refuses. Is never rejected. */
   async finish(session: Session): Promise<Authenticated> {
     try {
       this.#received?.finish();
       this.#stored?.finish();
+      if (this.#received?.failed || this.#stored?.failed) return FAILED;
       const results = await Promise.all(this.#authenticators.map((one) => one.finish(session)));
       const fields: Uint8Array[] = [];
       for (const result of results) {

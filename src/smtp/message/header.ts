@@ -1,7 +1,8 @@
 /**
  * The header section of a message on its way in, line by line, in the buffer where it is being assembled. Of mail in transit it only reads
- * (RFC 5321 §6.4): counts Received, sees TLS-Required. What is submitted it completes (RFC 6409 §8): drops Bcc, completes or replaces
- * addresses, adds what is missing. Touches nothing behind the header section.
+ * (RFC 5321 §6.4): counts Received, sees TLS-Required, and where mail is checked drops results of others that bear our name (RFC 8601 §5).
+ * What is submitted it completes (RFC 6409 §8): drops Bcc, completes or replaces addresses, adds what is missing. Touches nothing behind the
+ * header section.
  */
 
 import { isAscii } from "../../envelope/mod.ts";
@@ -37,10 +38,12 @@ export interface HeaderOptions {
   readonly watchUtf8?: boolean;
   /** Is shown each line as it came, with its LF, before anything is changed; the blank line is the last, or what is no field. */
   readonly onLine?: (line: Uint8Array) => void;
+  /** Tells of a whole field Authentication-Results whether it is forged; absent where mail is not checked. */
+  readonly isForged?: (field: Uint8Array) => boolean;
 }
 
-/** `swallowed`: a From field that is too long to be masqueraded address by address. */
-type Field = "other" | "bcc" | "address" | "from" | "swallowed";
+/** `swallowed`: a From field that is too long to be masqueraded address by address; `bcc`: one that is dropped line by line; `results`: one that may be forged. */
+type Field = "other" | "bcc" | "address" | "from" | "swallowed" | "results";
 
 const encoder = new TextEncoder();
 const LF = 0x0a, COLON = 0x3a;
@@ -68,10 +71,12 @@ export class HeaderSection {
   readonly #completion: Completion | null;
   readonly #watchUtf8: boolean;
   readonly #onLine: HeaderOptions["onLine"];
+  readonly #isForged: HeaderOptions["isForged"];
 
-  constructor(to: Assembly, { completion, watchUtf8 = false, onLine }: HeaderOptions) {
+  constructor(to: Assembly, { completion, watchUtf8 = false, onLine, isForged }: HeaderOptions) {
     this.#to = to;
     this.#onLine = onLine;
+    this.#isForged = isForged;
     this.#completion = completion;
     this.#watchUtf8 = watchUtf8;
     this.settled = to.length;
@@ -138,11 +143,13 @@ export class HeaderSection {
 
   /**
    * A line that is no field, RFC 5322 §2.2. A program that submits such a thing gets an error; in transit it is as good as a body. Folded, it
-   * would become a part of the field that this server puts in front: a blank line keeps it apart.
+   * would become a part of the field that this server puts in front: a blank line keeps it apart. So it does where mail is checked: some readers
+   * take what stands behind the line for fields that were looked at.
    */
   #noField(start: number): void {
     if (this.#completion !== null) return this.#fail("malformed");
-    if (isBlank(this.#to.buffer[start]!)) this.#insert(start, "\n");
+    start += this.#finish(start);
+    if (isBlank(this.#to.buffer[start]!) || this.#isForged !== undefined) this.#insert(start, "\n");
     this.open = false;
     this.settled = this.#to.length;
   }
@@ -155,7 +162,10 @@ export class HeaderSection {
   /** A field begins at `start`: the one before it is complete. */
   #begin(start: number, field: Field, colon = start): void {
     if (this.fault !== null) return;
-    if (this.#completion !== null) {
+    if (this.#completion === null) {
+      start += this.#finish(start);
+      this.#field = field === "results" ? field : "other";
+    } else {
       const shift = this.#finish(start);
       start += shift;
       const resent = resentField(this.#to.buffer, start, colon + shift);
@@ -174,6 +184,13 @@ export class HeaderSection {
       this.#field = this.#field === "from" && this.#completion?.masquerade ? "swallowed" : "other";
       if (this.#field === "other") this.settled = to.length;
       else to.length = to.buffer.indexOf(COLON, this.settled) + 1;
+      return;
+    }
+    if (this.#field === "results") {
+      if (to.length - this.settled <= MAX_ADDRESS_FIELD_OCTETS) return;
+      // None that is ours is so long.
+      to.length = this.settled;
+      this.#field = "bcc";
       return;
     }
     if (this.#field === "bcc" || this.#field === "swallowed") to.length = start;
@@ -211,6 +228,8 @@ export class HeaderSection {
       case 12:
         if (is(buffer, start, "tls-required")) this.#readTlsRequired(colon);
         return "other";
+      case 22:
+        return this.#isForged !== undefined && is(buffer, start, "authentication-results") ? "results" : "other";
       default:
         return "other";
     }
@@ -227,6 +246,7 @@ export class HeaderSection {
   /** The current field ends at `end`: completes its addresses. Returns by how much what stands behind `end` has moved. */
   #finish(end: number): number {
     const field = this.#field;
+    if (field === "results") return this.#judge(end);
     if (this.#completion === null || field === "other" || field === "bcc") return 0;
     this.#field = "other";
     const to = this.#to;
@@ -247,6 +267,19 @@ export class HeaderSection {
     insert(to, places, domain);
     this.settled = end + grown;
     return grown;
+  }
+
+  /** Drops the current field, which ends at `end`, when it is forged. Returns by how much what stands behind has moved. */
+  #judge(end: number): number {
+    this.#field = "other";
+    const to = this.#to, start = this.settled;
+    if (this.#isForged?.(to.buffer.subarray(start, end)) !== true) {
+      this.settled = end;
+      return 0;
+    }
+    to.buffer.copyWithin(start, end, to.length);
+    to.length -= end - start;
+    return start - end;
   }
 
   /** The same for a From field whose addresses are not the sender's to choose. */

@@ -5,9 +5,12 @@ import {
   formatMailbox,
   type Handling,
   isAscii,
+  type MailAuth,
   type Mailbox,
   type MessageId,
 } from "../../envelope/mod.ts";
+import { isForged } from "../../mail_auth/authentication_results.ts";
+import { HeaderField } from "../../mail_auth/header_fields.ts";
 import { MessageBuffer } from "./message_buffer.ts";
 import { DataReader } from "./data.ts";
 import { envelopesOf, recipients } from "../session/envelopes.ts";
@@ -51,6 +54,8 @@ export interface Receiver {
   readonly named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[];
   /** Octets given to the queue. */
   readonly bytes: number;
+  /** What the message was found to be, once it has been committed; null where it was not checked. */
+  readonly mailAuth: MailAuth | null;
   /** What comes is thrown away. */
   readonly refused: boolean;
   /** What came no session survives. */
@@ -70,8 +75,10 @@ export interface Receiver {
   discard(): void;
 }
 
-/** Is called with a reply. */
-export type Refuse = (code: number, text: string) => void;
+/** Is called with a reply, and with what the message was found to be. */
+export type Refuse = (
+  refusal: { readonly code: number; readonly text: string; readonly mailAuth: MailAuth | null },
+) => void;
 
 /** How the message of a session in its data phase is completed; null for one in transit. */
 export function completionOf(
@@ -93,6 +100,11 @@ export function completionOf(
     },
     masquerade: own ? new TextEncoder().encode(formatMailbox(sender)) : null,
   };
+}
+
+/** Returns what tells whether a field Authentication-Results is forged; null where the listener checks no mail. */
+export function forgedFor({ mailAuth, hostname }: ConnectionFacts): ((field: Uint8Array) => boolean) | null {
+  return mailAuth === null ? null : (octets) => isForged(new HeaderField(octets), hostname);
 }
 
 /**
@@ -124,6 +136,7 @@ export class IncomingMessage implements Receiver {
   readonly #seen: { received: number; stored: number };
   /** What authenticates it may have signed it, under its id. */
   #authenticating = false;
+  mailAuth: MailAuth | null = null;
   #state: "open" | "committed" | "discarded" = "open";
 
   /** `session` is in its data or chunk phase. */
@@ -163,6 +176,7 @@ export class IncomingMessage implements Receiver {
       chunked: session.phase === "chunk",
       completion: bare ? null : completionOf(session, facts, policy, deps),
       watchUtf8: smtpUtf8,
+      ...(bare || forgedFor(facts) === null ? {} : { isForged: forgedFor(facts)! }),
       ...(shows ? { onLine: (line: Uint8Array) => authentication.received(line) } : {}),
     });
   }
@@ -246,12 +260,17 @@ export class IncomingMessage implements Receiver {
   commit(session: Session, refuse: Refuse): void {
     if (this.#authentication === null) return this.#commit(session);
     this.#authenticating = true;
-    this.#authentication.finish(session).then((result) => {
-      // The session may have ended meanwhile, or the queue.
-      if (this.#state !== "open") return;
-      if (result.kind === "refused") refuse(result.code, result.text);
-      else this.#commit(session, result.fields);
-    });
+    this.#authenticate(session, this.#authentication, refuse);
+  }
+
+  /** Behind each wait, the session may have ended, or the queue. Never rejects. */
+  async #authenticate(session: Session, authentication: Authentication, refuse: Refuse): Promise<void> {
+    this.mailAuth = await authentication.mailAuth();
+    if (this.#state !== "open") return;
+    const result = await authentication.finish(session);
+    if (this.#state !== "open") return;
+    if (result.kind === "refused") refuse({ ...result, mailAuth: this.mailAuth });
+    else this.#commit(session, result.fields);
   }
 
   #commit(session: Session, front?: Uint8Array<ArrayBuffer>): void {
@@ -264,6 +283,7 @@ export class IncomingMessage implements Receiver {
       accepted: recipients(transaction),
       createdAt: this.#deps.now(),
       handling: this.#handling(transaction),
+      mailAuth: this.mailAuth,
       newId: this.#deps.newEnvelopeId,
     });
     this.named = envelopes.last;

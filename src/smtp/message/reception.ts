@@ -3,6 +3,7 @@
  * an input for the session when it is clear what becomes of it. Independent of replies; see connection.ts.
  */
 
+import type { MailAuth } from "../../envelope/mod.ts";
 import type { ClientInput } from "../client_input.ts";
 import type { Chunk, Input, Session } from "../session/state.ts";
 import type { Receiver, Refuse } from "./incoming.ts";
@@ -79,6 +80,11 @@ export class Reception {
   /** True once the queue has all of the message. */
   get committed(): boolean {
     return this.#receiver?.committed === true;
+  }
+
+  /** What the message was found to be; null as long as that is not known. */
+  get mailAuth(): MailAuth | null {
+    return this.#receiver?.mailAuth ?? null;
   }
 
   /** The message is whole: gives it to the queue, or calls `refuse` with the reply. */

@@ -10,6 +10,7 @@ import {
   type EnvelopeId,
   formatMailbox,
   type Handling,
+  type MailAuth,
   type Mailbox,
   type MessageId,
   NOTIFY,
@@ -26,6 +27,8 @@ export interface Order {
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   readonly handling: Handling | null;
+  /** Of a message that was checked. */
+  readonly mailAuth?: MailAuth | null;
   /** A random id that belongs to the message. Asked for once for each target, in their order. */
   newId(message: MessageId): EnvelopeId;
 }
@@ -48,7 +51,8 @@ export function recipients(transaction: Transaction): readonly Accepted[] {
  * the same mailbox.
  */
 export function envelopesOf(order: Order): Envelopes {
-  const { message, sender, origin, createdAt, handling } = order;
+  const { message, sender, origin, createdAt, handling, mailAuth = null } = order;
+  const known = { ...handling === null ? {} : { handling }, ...mailAuth === null ? {} : { mailAuth } };
   const used = new Set<EnvelopeId>();
   const all: EnvelopeContent[] = [];
   /** Index in `all` of what goes to a mailbox. */
@@ -63,7 +67,7 @@ export function envelopesOf(order: Order): Envelopes {
       const { action, dest, mac } = target;
       const internal = expansion.internal[index] ?? false;
       const content = { id: own, sender, rcpt, dest, origin, dsn, action, internal, createdAt };
-      const common = { ...content, ...handling === null ? {} : { handling }, ...mac === undefined ? {} : { mac } };
+      const common = { ...content, ...known, ...mac === undefined ? {} : { mac } };
       const envelope: EnvelopeContent = target.agent === "mta"
         ? { ...common, agent: "mta" }
         : { ...common, agent: "mda", user: target.user, subAddress: target.subAddress, exec: target.exec };

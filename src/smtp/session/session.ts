@@ -3,7 +3,7 @@
  * Uses no socket, clock or disk, and no line framing; connection.ts drives it. Single commands are in commands.ts.
  */
 
-import type { MessageId } from "../../envelope/mod.ts";
+import type { MailAuth } from "../../envelope/mod.ts";
 import type { Expansion } from "../../protocol/mod.ts";
 import { canSpeak, closeWith, foreignReply, refusal, reply, settle } from "./answers.ts";
 import { authLine } from "./auth.ts";
@@ -34,6 +34,20 @@ export function takes(facts: ConnectionFacts, session: Session, command: Command
  * so, and nothing is to be done for it.
  */
 export function step(facts: ConnectionFacts, session: Session, input: Input): Step {
+  const next = stepOf(facts, session, input);
+  const mailAuth = input.on === "filtered" || input.on === "refused" ? input.mailAuth : undefined;
+  return mailAuth === undefined ? next : { ...next, effects: next.effects.map((effect) => showing(effect, mailAuth)) };
+}
+
+/** The log line of the refusal of a message has what its checks have found. */
+function showing(effect: Effect, mailAuth: MailAuth): Effect {
+  const refused = effect.do === "emit" && effect.event.type === "smtp-failed-command";
+  return refused
+    ? { do: "emit", event: { ...effect.event, mailAuth } as Extract<Effect, { do: "emit" }>["event"] }
+    : effect;
+}
+
+function stepOf(facts: ConnectionFacts, session: Session, input: Input): Step {
   if (session.phase === "closed") return { session, effects: [] };
   switch (input.on) {
     case "connected":
@@ -66,7 +80,7 @@ export function step(facts: ConnectionFacts, session: Session, input: Input): St
     case "chunk-read":
       return whenStopping(facts, counted(session.phase, input, chunkRead(facts, session, input.fault)));
     case "committed":
-      return whenStopping(facts, committed(facts, session, input.message, input.bytes));
+      return whenStopping(facts, committed(facts, session, input));
     case "refused":
       return whenStopping(facts, refused(facts, session, input.code, input.text));
     case "secured":
@@ -259,7 +273,11 @@ function chunkRead(facts: ConnectionFacts, before: Session, fault: Fault | null)
 }
 
 /** The queue has the message on stable storage: the line that decides 250, RFC 5321 §6.1. */
-function committed(facts: ConnectionFacts, session: Session, message: MessageId, bytes: number): Step {
+function committed(
+  facts: ConnectionFacts,
+  session: Session,
+  { message, bytes, mailAuth }: Extract<Input, { on: "committed" }>,
+): Step {
   if (session.phase !== "queue") return { session, effects: [] };
   return {
     session: {
@@ -279,6 +297,7 @@ function committed(facts: ConnectionFacts, session: Session, message: MessageId,
         bytes,
         rcpts: session.transaction?.count ?? 0,
         proto: session.esmtp ? "ESMTP" : "SMTP",
+        ...(mailAuth === undefined ? {} : { mailAuth }),
       },
     }],
   };

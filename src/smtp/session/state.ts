@@ -1,7 +1,7 @@
 /** What an SMTP session is made of: its state, what can happen to it and what it can ask for. Types only; see session.ts. */
 
 import type { LimitsFor, ListenOptions } from "../../config/mod.ts";
-import type { DsnParameters, Mailbox, MessageId, Origin, ReversePath } from "../../envelope/mod.ts";
+import type { DsnParameters, MailAuth, Mailbox, MessageId, Origin, ReversePath } from "../../envelope/mod.ts";
 import type { SmtpEvent } from "../../events/mod.ts";
 import type { AuthResult, Challenge, Confirmed, Expansion } from "../../protocol/mod.ts";
 import type { ClientFirst } from "../../sasl/mod.ts";
@@ -155,7 +155,13 @@ export type Input =
   /** A filter turns the client away with the reply `text`. Without `close` it may say QUIT and nothing else (RFC 5321 §3.1). */
   | { readonly on: "turned-away"; readonly rdns: string; readonly text: string; readonly close: boolean }
   /** A filter refuses the command `line`, or the message whose data was read. */
-  | { readonly on: "filtered"; readonly line: string; readonly text: string; readonly close: boolean }
+  | {
+    readonly on: "filtered";
+    readonly line: string;
+    readonly text: string;
+    readonly close: boolean;
+    readonly mailAuth?: MailAuth;
+  }
   /** `more`: bytes after this line have arrived already. */
   | { readonly on: "command"; readonly command: Command; readonly more: boolean }
   /** Lookup's answer to the RCPT with this slot. */
@@ -170,8 +176,9 @@ export type Input =
   | { readonly on: "received"; readonly fault: Fault | null }
   /** All octets of the chunk were read. */
   | { readonly on: "chunk-read"; readonly fault: Fault | null }
-  | { readonly on: "committed"; readonly message: MessageId; readonly bytes: number }
-  | { readonly on: "refused"; readonly code: number; readonly text: string }
+  /** `mailAuth`: of a message that was checked. */
+  | { readonly on: "committed"; readonly message: MessageId; readonly bytes: number; readonly mailAuth?: MailAuth }
+  | { readonly on: "refused"; readonly code: number; readonly text: string; readonly mailAuth?: MailAuth }
   /** `verified`: the client showed a certificate that was verified. */
   | { readonly on: "secured"; readonly ciphers: string; readonly verified?: boolean; readonly binding: string | null }
   /** Input that no session survives: the reply to it. */
