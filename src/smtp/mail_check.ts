@@ -8,7 +8,7 @@ import { authenticationResults } from "../mail_auth/authentication_results.ts";
 import { MessageCheck, shownVerdict, summaryOf, type Verdict } from "../mail_auth/check.ts";
 import type { Dns, DnsAnswer } from "../mail_auth/dns.ts";
 import type { LookupClient } from "./lookup_client.ts";
-import type { Authenticated, Authenticator, AuthenticatorSource } from "./message/authentication.ts";
+import type { Authenticated, Authenticator, AuthenticatorSource, Disposition } from "./message/authentication.ts";
 import type { ConnectionFacts, Session } from "./session/state.ts";
 
 /** How long the checks of a message may go on behind its end, in milliseconds: what is not known then is a temporary error. */
@@ -22,8 +22,20 @@ export interface MailCheckDeps {
   readonly lookup: Pick<LookupClient, "dns" | "test">;
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Is called with what was found about a message, in the turn in which it is given to the queue or refused. */
+  decided?(checked: CheckedSession): void;
   /** Calls `run` once after `ms` milliseconds, unless what is returned is called before. */
   after(ms: number, run: () => void): () => void;
+}
+
+/** What became of a message that was checked. */
+export interface CheckedSession {
+  readonly verdict: Verdict;
+  readonly disposition: "accepted" | "junked" | "rejected";
+  /** Address of the client, without brackets. */
+  readonly client: string;
+  /** In its data or queue phase. */
+  readonly session: Session;
 }
 
 /** True where what the session sends is checked: not what users who have logged in submit, nor what comes through the local socket. */
@@ -42,16 +54,21 @@ class MailCheck implements Authenticator {
   readonly #check: MessageCheck;
   readonly #facts: ConnectionFacts;
   readonly #deps: MailCheckDeps;
-  #verdict: Promise<Verdict> | null = null;
+  readonly #session: Session;
+  readonly #client: string;
+  #judging: Promise<Verdict> | null = null;
+  #verdict: Verdict | null = null;
   #junk = false;
 
   constructor(session: Session, facts: ConnectionFacts, dns: Dns, deps: MailCheckDeps) {
     this.#facts = facts;
     this.#deps = deps;
+    this.#session = session;
+    this.#client = facts.address.replace(/^\[|\]$/g, "");
     const sender = session.transaction!.sender;
     const trusted = facts.mailAuth?.trusted ?? null;
     this.#check = new MessageCheck({
-      client: facts.address.replace(/^\[|\]$/g, ""),
+      client: this.#client,
       helo: session.origin!.helo,
       sender: sender === null ? "" : formatMailbox(sender),
       receiver: facts.hostname,
@@ -81,6 +98,13 @@ class MailCheck implements Authenticator {
     }
   }
 
+  decided(disposition: Disposition): void {
+    const verdict = this.#verdict;
+    if (verdict === null) return;
+    const what = disposition === "accepted" && this.#junk ? "junked" : disposition;
+    this.#deps.decided?.({ verdict, disposition: what, client: this.#client, session: this.#session });
+  }
+
   markJunk(): void {
     this.#junk = true;
   }
@@ -92,13 +116,13 @@ class MailCheck implements Authenticator {
   }
 
   #finished(): Promise<Verdict> {
-    return this.#verdict ??= this.#judge();
+    return this.#judging ??= this.#judge();
   }
 
   async #judge(): Promise<Verdict> {
     const cancel = this.#deps.after(MAX_WAIT_MS, () => this.#check.expire());
     try {
-      return await this.#check.finish();
+      return this.#verdict = await this.#check.finish();
     } finally {
       cancel();
     }

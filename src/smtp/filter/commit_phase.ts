@@ -56,6 +56,7 @@ export class CommitPhase {
   #ask(mailAuth: MailAuth | null, decided: CommitDecision): void {
     this.#hooks.ask(mailAuth, (decision) => {
       if (decision.kind === "junk") this.#authentication?.markJunk();
+      if (decision.kind === "refuse") this.#authentication?.decided("rejected");
       decided(decision, mailAuth);
     });
   }

@@ -35,9 +35,14 @@ export interface Authenticator {
   finish(session: Session): Promise<Authenticated>;
   /** All was given: what the message was found to be, for filters, rules and the log. Of one authenticator at most; never rejected. */
   mailAuth?(): Promise<MailAuth>;
+  /** What becomes of the message is decided: it goes to the queue now, or was refused. Behind `mailAuth`. */
+  decided?(disposition: Disposition): void;
   /** A filter has found the message to be junk, which the fields of this authenticator tell. Before `finish`. */
   markJunk?(): void;
 }
+
+/** What becomes of a message whose end was read. */
+export type Disposition = "accepted" | "rejected";
 
 /** Returns what authenticates the message of a session in its data or chunk phase; null where there is nothing to do. */
 export type AuthenticatorSource = (
@@ -150,6 +155,10 @@ export class Authentication {
     this.#received?.finish();
     const checker = this.#authenticators.find((one) => one.mailAuth !== undefined);
     return checker === undefined ? null : await checker.mailAuth!();
+  }
+
+  decided(disposition: Disposition): void {
+    for (const one of this.#authenticators) one.decided?.(disposition);
   }
 
   markJunk(): void {

@@ -269,6 +269,7 @@ export class IncomingMessage implements Receiver {
     if (this.#state !== "open") return;
     const result = await authentication.finish(session);
     if (this.#state !== "open") return;
+    authentication.decided(result.kind === "refused" ? "rejected" : "accepted");
     if (result.kind === "refused") refuse({ ...result, mailAuth: this.mailAuth });
     else this.#commit(session, result.fields);
   }
