@@ -121,7 +121,7 @@ function smtpSettings({ config, around, shared, certificates }: Common): SmtpSet
     trusted: config.smtp.trusted,
     idleTimeoutMs: IDLE_TIMEOUT_MS,
     filters: only(config.filters, around.listeners.flatMap(({ filter }) => filter ?? [])),
-    ...cutKeys(around.signing ?? []).others,
+    ...signs(around) ? cutKeys(around.signing).others : {},
   };
 }
 
@@ -146,7 +146,7 @@ function lookupSettings({ config, around, shared, envelopeMacKey, signingMacKey 
     subAddressDelimiter: config.smtp.subAddressDelimiter,
     localAddresses: localAddresses(),
     envelopeMacKey,
-    ...around.signing === undefined ? {} : { signingMacKey },
+    ...signs(around) ? { signingMacKey } : {},
     ...srsOf(config),
     commandUser: commandUser(around.env),
     resolver: around.resolver,
@@ -166,7 +166,7 @@ function queueSettings({ config, around, shared, envelopeMacKey, jobMacKey }: Co
     warnIntervalsSeconds: config.bounce.warnIntervalsSeconds,
     envelopeMacKey,
     jobMacKey,
-    ...cutKeys(around.signing ?? []).others,
+    ...signs(around) ? cutKeys(around.signing).others : {},
   };
 }
 
@@ -297,6 +297,11 @@ export function cutCertificates(
       ca: only(ca, relays.flatMap((action) => action.ca ?? [])),
     },
   };
+}
+
+/** True where there are keys of DKIM. */
+function signs(around: Surroundings): around is Surroundings & Required<Pick<Surroundings, "signing">> {
+  return around.signing !== undefined && around.signing.length > 0;
 }
 
 /** The keys of DKIM go to the signer, and their names to those who ask it. */

@@ -2,6 +2,7 @@
 
 import type { EmitEvent } from "../events/mod.ts";
 import { Caller, type Channel, type DoorPeer, type Isolate, Tally } from "../isolate/mod.ts";
+import { prepareHashing } from "../mail_auth/dkim/mod.ts";
 import type { QueueSettings, QueueToScheduler, QueueToSmtp, SchedulerToQueue, SmtpToQueue } from "../protocol/mod.ts";
 import { serveAdmin } from "./admin.ts";
 import { Discovery } from "./transfer/discover.ts";
@@ -96,6 +97,7 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
   discovery.recover();
   store.shrink();
   queue.eraseOrphans();
+  if (isolate.settings.signing !== undefined) prepareHashing();
   const notices = new NoticeSigner({
     keys: () => isolate.settings.signing ?? [],
     client: new SignerClient(isolate.ask("queue-signer"), clock),

@@ -2,6 +2,7 @@
 
 import { systemClock } from "../clock.ts";
 import type { Channel, DoorPeer, Isolate } from "../isolate/mod.ts";
+import { prepareHashing } from "../mail_auth/dkim/mod.ts";
 import type { FromSigner, ToSigner } from "../protocol/mod.ts";
 import { Signatures } from "./signatures.ts";
 
@@ -10,6 +11,7 @@ const TIDY_MS = 60_000;
 
 /** Runs the signer isolate: each question is answered in the turn in which it comes. */
 export function serveSigner(isolate: Isolate<"signer">): void {
+  prepareHashing();
   const signatures = new Signatures(isolate.settings, systemClock.steady);
   const serve = (channel: Channel<FromSigner, ToSigner>, { refuse }: DoorPeer) => {
     channel.onmessage = (question) => {

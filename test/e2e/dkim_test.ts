@@ -10,7 +10,9 @@ import { fileURLToPath } from "node:url";
 import { readKeyFile } from "../../src/dkim_keys/mod.ts";
 import { mailAuthDns, Resolver } from "../../src/dns/mod.ts";
 import { type FakeDns, fakeDns, txt, type Zone, type ZoneRecord } from "../dns/fake_dns.ts";
+import { freePort } from "../ports.ts";
 import { Client } from "./client.ts";
+import { install } from "./filter_harness.ts";
 import { type Daemon, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
 import {
   HAS_PYTHON_DKIM,
@@ -113,11 +115,14 @@ dkim "Bücher.example" selector "k" key "${keys.idn}" headers { "from", to, subj
   }
 }
 
-const usual = ({ port, next, mail }: { port: number; next: number; mail: string }) => `
+const filtered = freePort();
+const usual = ({ port, next, mail, folder }: { port: number; next: number; mail: string; folder: string }) => `
 mta limit conn-delay-route 0 conn-delay-host 0 conn-delay-relay 0
 table logins { carol = "${HASH}" }
 listen on socket
 listen on 127.0.0.1 port ${port} hostname mx.example.org auth-optional <logins>
+filter "edit" ${install(folder, { edit: { register: ["filter|smtp-in|data-line"], line: "edit" } }).edit}
+listen on 127.0.0.1 port ${filtered} hostname mx.example.org filter "edit"
 action "out" relay host "smtp+notls://127.0.0.1:${next}" dkim
 action "plain" relay host "smtp+notls://127.0.0.1:${next}"
 action "alias" expand-only virtual { "far" = "alias@far.test" }
@@ -285,6 +290,14 @@ Deno.test("mail that goes by an action with dkim is signed, octet for octet", as
       client.close();
       assert.match(latin1((await take("login@far.test", BOTH)).octets), /^From: carol@mx\.example\.org\r$/m);
       await take("alias@far.test", BOTH);
+    });
+    await test.step("as the filters have made it", async () => {
+      const client = await Client.connect(filtered);
+      await client.say("EHLO client.example.com", "250");
+      await client.send("a@example.org", "filtered@far.test", message("a@example.org", "\r\ndrop me\r\n..kept\r\n"));
+      client.close();
+      const text = latin1((await take("filtered@far.test", BOTH)).octets);
+      assert.match(text, /^X-Edited: yes\r\nSubject: x \(edited\)\r\nTo: [^\r]*\r\n\r\n\.kept\r\n\.added\r\n$/m);
     });
     await test.step("of sendmail", async () => {
       const sent = await daemon.tool(
