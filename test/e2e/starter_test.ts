@@ -12,7 +12,7 @@ for (const umask of ["000", "077"]) {
   Deno.test(`under the umask ${umask} files have their modes, and no descriptor of the starter reaches a command`, async () => {
     const config = ({ port, folder }: { port: number; folder: string }) =>
       `listen on 127.0.0.1 port ${port} hostname mx.${DOMAIN}
-action "run" mda "ls -l /proc/self/fd > ${folder}/mail/fds.tmp; umask > ${folder}/mail/umask; mv ${folder}/mail/fds.tmp ${folder}/mail/fds" virtual { "@" = ${OWNER} } user ${OWNER}
+action "run" mda "cat > /dev/null; ls -l /proc/self/fd > ${folder}/mail/fds.tmp; umask > ${folder}/mail/umask; mv ${folder}/mail/fds.tmp ${folder}/mail/fds" virtual { "@" = ${OWNER} } user ${OWNER}
 match from any for domain "${DOMAIN}" action "run"
 `;
     const program = [
