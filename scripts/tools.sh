@@ -45,11 +45,16 @@ ensure_unpacked() {
     # The package, and those it depends on that this machine lacks; -s only prints. (--print-uris leaves out what apt has in its cache.)
     names=$(apt-get -s install -qq --no-install-recommends "$1" 2>/dev/null | awk '$1 == "Inst" { print $2 }' | sort -u)
     case " $names " in *"$1"*) ;; *) names="$names $1" ;; esac
+    wanted=
     for name in $names; do
       # Databases and scripts of a system are of no use in a folder.
       case $name in adduser | ssl-cert | cpio | lsb-base | exim4*) continue ;; esac
-      apt-get download -qq -o APT::Sandbox::User=root "$name" >&2
+      wanted="$wanted $name"
     done
+    # Together, for apt reads its lists each time. One that cannot be had must not keep the others away.
+    # shellcheck disable=SC2086 # the names are words
+    apt-get download -qq -o APT::Sandbox::User=root $wanted >&2 ||
+      for name in $wanted; do apt-get download -qq -o APT::Sandbox::User=root "$name" >&2; done
     for deb in *.deb; do dpkg -x "$deb" ..; done
   ) || { rm -rf "$place.$$"; return 1; }
   mv "$place.$$" "$place"
@@ -90,12 +95,21 @@ refresh_lists_and() {
   "$@"
 }
 
+ensure_package() {
+  ensure_unpacked "$1" || refresh_lists_and ensure_unpacked "$1" || say "Debian's $1 could not be had"
+}
+
 ensure_test_tools() {
   ensure_commands
   ensure_postfix_tools
-  # Next hops of a test, and another clock for some; those who have to do without say so.
-  for package in postfix opensmtpd libfaketime python3-dkim opendkim; do
-    ensure_unpacked $package || refresh_lists_and ensure_unpacked $package || say "Debian's $package could not be had"
+  # Next hops of a test, and another clock for some; those who have to do without say so. The first one brings new lists where they are needed, the others
+  # are loaded together.
+  ensure_package postfix
+  loading=
+  for package in opensmtpd libfaketime python3-dkim opendkim; do
+    ensure_package $package &
+    loading="$loading $!"
   done
+  for pid in $loading; do wait "$pid" || :; done
   if [ -x "$tools/opendkim/usr/sbin/opendkim" ]; then link_tool opendkim usr/sbin/opendkim; fi
 }
