@@ -1,5 +1,6 @@
 /** What a checked smtpd.conf says, as plain data that can be posted to an isolate. See smtpd.conf(5). */
 
+import type { Mailbox } from "../envelope/mod.ts";
 import type { SrsKeys } from "../mac/mod.ts";
 import type { LimitsOf } from "./limits.ts";
 import type { ListenSpec } from "./listen.ts";
@@ -238,6 +239,8 @@ export interface Config {
   readonly scheduler: LimitsOf<"scheduler">;
   /** Our extension: `admin listen on ADDRESS port PORT`; null when not written. */
   readonly admin: { readonly address: string; readonly port: number } | null;
+  /** Our extension: `dmarc reports from "ADDRESS"`; null when not written. */
+  readonly dmarcReports: { readonly from: Mailbox } | null;
   /** Where actions, tables, filters and the like were declared, by kind and name: `table users`, `admin listen`. For messages. */
   readonly declared: Readonly<Record<string, SourceLine>>;
 }

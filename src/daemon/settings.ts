@@ -122,6 +122,7 @@ function smtpSettings({ config, around, shared, certificates }: Common): SmtpSet
     idleTimeoutMs: IDLE_TIMEOUT_MS,
     filters: only(config.filters, around.listeners.flatMap(({ filter }) => filter ?? [])),
     ...signs(around) ? cutKeys(around.signing).others : {},
+    ...(config.dmarcReports === null ? {} : { dmarcReports: config.dmarcReports.from }),
   };
 }
 
@@ -167,6 +168,9 @@ function queueSettings({ config, around, shared, envelopeMacKey, jobMacKey }: Co
     envelopeMacKey,
     jobMacKey,
     ...signs(around) ? cutKeys(around.signing).others : {},
+    ...(config.dmarcReports === null
+      ? {}
+      : { dmarcReports: { from: config.dmarcReports.from, host: around.serverName } }),
   };
 }
 

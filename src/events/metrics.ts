@@ -31,6 +31,7 @@ export const METRICS = {
   "dkim.deferred": counter("Messages and notices that were put off because they could not be signed."),
   "dkim.signed": counter("Messages and notices that were signed."),
   "dkim.unsigned": counter("Messages and notices that went through an action with dkim without a signature."),
+  "dmarc.report": counter("Aggregate reports of DMARC that were written.", "queue"),
   "mda.envelope": gauge("Envelopes that local delivery has in hand.", "delivery"),
   "mda.pending": gauge("Local deliveries that wait for a free place.", "delivery"),
   "mda.running": gauge("Local deliveries under way.", "delivery"),

@@ -242,7 +242,7 @@ const LOOKUP_QUESTIONS = {
   relay: ["smarthost", "sources", "credentials"],
   delivery: ["account"],
   privileged: ["account"],
-  queue: ["expand"],
+  queue: ["expand", "dns"],
 } as const satisfies Readonly<Record<string, readonly ToLookup["type"][]>>;
 
 const authResult = oneOf("ok", "permfail", "tempfail");

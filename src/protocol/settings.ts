@@ -1,5 +1,6 @@
 /** The slice of the configuration that each role gets in its start message, and nothing else. Made by src/cli/smtpd from the Config. */
 
+import type { Mailbox } from "../envelope/mod.ts";
 import type { SrsKeys } from "../mac/mod.ts";
 import type {
   Action,
@@ -85,6 +86,8 @@ export interface SmtpSettings extends LimitsFor<"smtp", "smtp"> {
   /** Networks that neither the limits of one client nor the delay are for. */
   readonly trusted: readonly string[];
   readonly idleTimeoutMs: number;
+  /** Whom reports of DMARC are from: what comes for this address alone is in none. Absent: nothing is counted. */
+  readonly dmarcReports?: Mailbox;
   /** Filters of the listeners: their steps in order. */
   readonly filters?: Readonly<Record<string, readonly FilterStep[]>>;
   /** Keys that sign now: those of one domain in the order of their signatures. Absent: none. */
@@ -144,6 +147,14 @@ export interface QueueKeys {
   readonly old: readonly Uint8Array<ArrayBuffer>[];
 }
 
+/** Aggregate reports of DMARC that this host sends. */
+export interface DmarcReportSettings {
+  /** Whom they are from. */
+  readonly from: Mailbox;
+  /** Name of this host. */
+  readonly host: string;
+}
+
 export interface QueueSettings {
   readonly shared: SharedSettings;
   readonly reserve: SpoolReserve;
@@ -163,6 +174,8 @@ export interface QueueSettings {
   readonly jobMacKey: Uint8Array;
   /** As in the settings of smtp, for notices. */
   readonly signing?: readonly SigningKeyName[];
+  /** Absent: none are sent. */
+  readonly dmarcReports?: DmarcReportSettings;
 }
 
 /** A key that had as many jobs as may run (`hiwat`) gets `release` more each time there are no more than `lowat`; 0 is all. */

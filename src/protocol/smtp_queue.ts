@@ -1,6 +1,7 @@
 /** What is said between smtp and the queue about a message on its way in. Types, limits and checks only. */
 
 import type { EnvelopeContent, MessageId } from "../envelope/mod.ts";
+import type { DmarcResult } from "../mail_auth/dmarc_report/mod.ts";
 import {
   amount,
   buffer,
@@ -13,6 +14,7 @@ import {
   text,
   whole,
 } from "./check.ts";
+import { dmarcResult } from "./dmarc.ts";
 import { door } from "./door.ts";
 import { envelopeContent, messageId } from "./shapes.ts";
 
@@ -37,6 +39,8 @@ export type SmtpToQueue =
     readonly envelopes: readonly EnvelopeContent[];
   }
   | { readonly type: "abort"; readonly message: MessageId }
+  /** A message was checked, and accepted or refused: it counts for a report. Sent only where reports are configured. */
+  | { readonly type: "dmarc-result"; readonly result: DmarcResult }
   /** All ids are with sessions whose messages are still coming in: more are needed. */
   | { readonly type: "ids-wanted" };
 
@@ -73,6 +77,7 @@ const SMTP_TO_QUEUE: MessageTable<SmtpToQueue> = {
     envelopes: list(envelopeContent, MAX_MESSAGE_ENVELOPES),
   },
   abort: { message: messageId },
+  "dmarc-result": { result: dmarcResult },
   "ids-wanted": {},
 };
 

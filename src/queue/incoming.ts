@@ -119,6 +119,7 @@ class Incoming {
       if (this.#unused + BLOCK_IDS <= MAX_UNUSED_IDS) this.sendIds();
       return;
     }
+    if (message.type === "dmarc-result") return this.#queue.results?.count(message.result);
     if (!isMessageId(message.message)) return this.#queue.warn("queue: an smtp isolate named a message that cannot be");
     switch (message.type) {
       case "chunk":

@@ -15,6 +15,7 @@ import { type EmitEvent, logTrace, type Observer, systemReason } from "../events
 import type { Channel, Tally } from "../isolate/mod.ts";
 import type { QueueSettings, QueueToScheduler, SchedulerToQueue, Ticket } from "../protocol/mod.ts";
 import { EnvelopeMac, JobMac } from "../mac/mod.ts";
+import type { ReportCollector } from "./dmarc/collector.ts";
 import { Quarantine } from "./repair/quarantine.ts";
 import { Commits } from "./store/commits.ts";
 import { Ids } from "./ids.ts";
@@ -66,6 +67,8 @@ export class QueueState {
   readonly jobMac: JobMac;
   readonly space: Space;
   readonly ids: Ids;
+  /** Counts results of DMARC; null where no reports are configured. */
+  results: ReportCollector | null = null;
   readonly #ballast: Ballast;
   readonly #scheduler: Channel<QueueToScheduler, SchedulerToQueue>;
   #tickets: Ticket[] = [];

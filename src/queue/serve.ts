@@ -3,13 +3,23 @@
 import type { EmitEvent } from "../events/mod.ts";
 import { Caller, type Channel, type DoorPeer, type Isolate, Tally } from "../isolate/mod.ts";
 import { prepareHashing } from "../mail_auth/dkim/mod.ts";
-import type { QueueSettings, QueueToScheduler, QueueToSmtp, SchedulerToQueue, SmtpToQueue } from "../protocol/mod.ts";
+import type {
+  FromLookup,
+  QueueSettings,
+  QueueToScheduler,
+  QueueToSmtp,
+  SchedulerToQueue,
+  SmtpToQueue,
+  ToLookup,
+} from "../protocol/mod.ts";
 import { serveAdmin } from "./admin.ts";
 import { Discovery } from "./transfer/discover.ts";
 import { serveAgent } from "./agents.ts";
 import type { InHand } from "./in_hand.ts";
 import { serveIncoming } from "./incoming.ts";
 import { loadScheduler } from "./loading.ts";
+import { ReportCollector } from "./dmarc/collector.ts";
+import { ReportSender } from "./dmarc/report_sender.ts";
 import { DsnWriter } from "./dsn/dsn_writer.ts";
 import { NoticeSigner } from "./notice_signer.ts";
 import { SignerClient } from "../signer_client/mod.ts";
@@ -106,6 +116,7 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
   });
   const lookup = new Caller(isolate.ask("queue-lookup"));
   const stopLoading = serveScheduler(queue, scheduler, new DsnWriter(queue, lookup, notices));
+  const stopReports = serveReports(queue, lookup, notices);
   discovery.all().catch((error) => queue.warn(`queue: the folder "import" of the spool cannot be read: ${error}`));
   const doors: Door[] = [scheduler];
   const clients = new Set<SmtpClient>();
@@ -113,6 +124,7 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
   const stopMeasuring = measureRoom(queue, clients, clock);
   isolate.onstop = () => {
     stopLoading();
+    stopReports();
     stopMeasuring();
     // What comes now finds the store closed: nothing is promised any more.
     for (const door of doors) door.onmessage = () => {};
@@ -151,6 +163,15 @@ function serveScheduler(
   scheduler.onreset = load;
   load();
   return () => stopLoading();
+}
+
+/** Counts results of DMARC and sends reports, where they are configured. Returns what ends that. */
+function serveReports(queue: QueueState, lookup: Caller<ToLookup, FromLookup>, notices: NoticeSigner): () => void {
+  const { dmarcReports } = queue.settings;
+  if (dmarcReports === undefined) return () => {};
+  const rows = queue.store.openReportRows();
+  queue.results = new ReportCollector(rows, queue.commits, queue.clock);
+  return new ReportSender(queue, { rows, lookup, notices }, dmarcReports).start();
 }
 
 type SmtpClient = Channel<QueueToSmtp, SmtpToQueue>;

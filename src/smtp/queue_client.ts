@@ -1,6 +1,7 @@
 /** The smtp side of the door to the queue: ids in stock, and which session each message on its way belongs to. */
 
 import type { MessageId } from "../envelope/mod.ts";
+import type { DmarcResult } from "../mail_auth/dmarc_report/mod.ts";
 import type { EmitEvent } from "../events/mod.ts";
 import { type Channel } from "../isolate/mod.ts";
 import type { QueueToSmtp, SmtpToQueue } from "../protocol/mod.ts";
@@ -63,6 +64,11 @@ export class QueueClient {
       this.#submitters.clear();
       this.onreset();
     };
+  }
+
+  /** Has a result of DMARC counted for a report. */
+  count(result: DmarcResult): void {
+    this.#channel.send({ type: "dmarc-result", result });
   }
 
   /** An id of which the caller must make a message: by `commit`, `abort`, `drop` or `giveBack`. Null when there is none; the waiter is called later. */

@@ -33,6 +33,7 @@ import { FilterClient } from "./filter/filter_client.ts";
 import { type Host, SessionFilters } from "./filter/session_filters.ts";
 import { type AskSource, ProxyIntakes } from "./proxy/proxy_intake.ts";
 import { QueueClient } from "./queue_client.ts";
+import { countingFor } from "./report_results.ts";
 import { authenticationBy, type AuthenticatorSource } from "./message/authentication.ts";
 import { dateWriter } from "./message/received.ts";
 import type { ConnectionFacts, ScramQuestion } from "./session/state.ts";
@@ -185,7 +186,9 @@ export class SmtpService {
   }
 
   #mailChecks(): AuthenticatorSource {
+    const from = this.#options.settings.dmarcReports;
     return mailChecks({
+      ...(from === undefined ? {} : { decided: countingFor(from, this.#queue) }),
       lookup: this.#lookup,
       now: () => this.#options.clock.now(),
       after: (ms, run) => this.#after(ms, run),

@@ -1,6 +1,6 @@
 /** What can be checked only when the whole file was read: names that may come late, certificates without a key, no rules. */
 
-import { ADMIN_PLACE, type Draft } from "./draft.ts";
+import { ADMIN_PLACE, DMARC_REPORTS_PLACE, type Draft } from "./draft.ts";
 import type { Diagnostic } from "../config/mod.ts";
 import { shown } from "../config/values.ts";
 import { suggestion } from "../config/words.ts";
@@ -16,6 +16,11 @@ export function checkDraft(draft: Draft): Diagnostic[] {
   for (const { at, tls, pki } of draft.listen) {
     if (tls === "none" || pki.length > 0 || draft.pki.size > 0) continue;
     found.push({ ...at, message: `"${tls}" needs a certificate: add "pki"` });
+  }
+  const reports = draft.declared.get(DMARC_REPORTS_PLACE);
+  if (reports !== undefined && draft.listen.every(({ mailAuth }) => mailAuth === null)) {
+    const message = 'dmarc reports need a listener with "mail-auth": nothing is checked that could be reported';
+    found.push({ ...reports, message });
   }
   for (const { at, kind, name } of draft.relayNames) {
     const names = kind === "pki" ? draft.pki : draft.ca;
@@ -37,7 +42,7 @@ export function unusedWarnings(draft: Draft): string[] {
   const warnings: string[] = [];
   for (const [key, { file, line }] of draft.declared) {
     const kind = key.slice(0, key.indexOf(" ")), name = shown(key.slice(kind.length + 1));
-    if (key === ADMIN_PLACE || draft.used.has(key) || (all && kind === "pki")) continue;
+    if (key === ADMIN_PLACE || key === DMARC_REPORTS_PLACE || draft.used.has(key) || (all && kind === "pki")) continue;
     warnings.push(
       `${file}:${line}: warning: ${kind === "table" ? `table <${name}>` : `${kind} "${name}"`} is never used`,
     );

@@ -74,6 +74,7 @@ export interface Draft {
   readonly domainLimits: Map<string, Config["mta"]["limits"]>;
   readonly scheduler: Mutable<Config["scheduler"]>;
   admin: Config["admin"];
+  dmarcReports: Config["dmarcReports"];
   /** Where things that have names were declared first, by `declaredKey`. */
   readonly declared: Map<string, SourceLine>;
   /** What of it was named by something that is used, by the same keys. */
@@ -96,6 +97,9 @@ export function use(draft: Draft, name: Named): void {
 
 /** The key of the line of the admin page in `declared`. */
 export const ADMIN_PLACE = "admin listen";
+
+/** The same for the line of reports of DMARC. */
+export const DMARC_REPORTS_PLACE = "dmarc reports";
 
 /** The key of a declaration in `declared`. */
 export function declaredKey({ kind, name }: Named): string {
@@ -136,6 +140,7 @@ export function emptyDraft(): Draft {
     domainLimits: new Map(),
     scheduler: { ...DEFAULTS.scheduler },
     admin: DEFAULTS.admin,
+    dmarcReports: null,
     declared: new Map(),
     used: new Set(),
     warnings: [],
@@ -182,6 +187,7 @@ export function finishDraft(file: string, draft: Draft): Config {
     mta: { ...draft.mta, domainLimits: Object.fromEntries(draft.domainLimits) },
     scheduler: draft.scheduler,
     admin: draft.admin,
+    dmarcReports: draft.dmarcReports,
     declared: Object.fromEntries(draft.declared),
   };
 }

@@ -7,6 +7,7 @@ import type { ConfigFiles, Context } from "./context.ts";
 import { Cursor, hint } from "./cursor.ts";
 import * as directives from "./directives.ts";
 import { parseDkim } from "./dkim.ts";
+import { parseDmarc } from "./dmarc.ts";
 import { declaredKey, emptyDraft, finishDraft } from "./draft.ts";
 import { parseAdmd, parseFilter, parseProc } from "./filter.ts";
 import { Lexer, type Token } from "./lexer.ts";
@@ -114,6 +115,7 @@ function parseLine(context: Context): void {
   // No reserved words, so that macros, filters and tags may be called so.
   if (token.text === "admin") return parseAdmin(context, token.at);
   if (token.text === "dkim") return parseDkim(context, token.at);
+  if (token.text === "dmarc") return parseDmarc(context, token.at);
   cursor.fail(token.at, `syntax error: unknown directive "${shown(token.text)}"${directiveHint(token)}`);
 }
 

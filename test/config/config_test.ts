@@ -380,6 +380,11 @@ const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
   },
   { text: "admin listen on 127.0.0.1 port 8025", want: { admin: { address: "127.0.0.1", port: 8025 } } },
   { text: 'admin listen on "[::1]" port 8025', want: { admin: { address: "::1", port: 8025 } } },
+  {
+    text: 'listen on lo mail-auth\ndmarc reports from "Dmarc+reports@Bücher.Example."',
+    want: { dmarcReports: { from: { local: "Dmarc+reports", domain: "xn--bcher-kva.example" } } },
+  },
+  { text: 'dmarc = "queue ttl 1s"\n$dmarc', want: { queue: { ...DEFAULTS.queue, ttlSeconds: 1 }, dmarcReports: null } },
   { text: 'admin = "queue ttl 1s"\n$admin', want: { queue: { ...DEFAULTS.queue, ttlSeconds: 1 } } },
   {
     text: 'ttl_of_all = "1s"\nttl_of_all = "2s"\nqueue ttl $ttl_of_all',

@@ -107,6 +107,7 @@ const options: ReadonlyArray<readonly [RegExp, readonly string[]]> = [
   [/^filter/, ["reject", "disconnect", "rewrite", "junk", "bypass", "report"]],
   [/^admd/, ['""']],
   [/^admin listen on/, ["port"]],
+  [/^dmarc reports/, ["from"]],
   [/^pki/, ["cert", "key", "dhe none"]],
   [/^ca/, ["cert"]],
   [/^bounce/, ["warn-interval"]],

@@ -712,6 +712,36 @@ action "a" maildir wrapper w\nmda wrapper w "x"\nlisten on lo tls pki p${RULE}`,
     want: ['c:1: "auth-optional" and "auth" are mutually exclusive'],
   },
   {
+    name: "reports of DMARC from no address",
+    text: 'listen on lo mail-auth\ndmarc reports from "postmaster"',
+    want: ['c:2: invalid address: postmaster (one such as "postmaster@example.org")'],
+  },
+  {
+    name: "reports of DMARC from an address with quotes",
+    text: 'listen on lo mail-auth\ndmarc reports from "a b@example.org"',
+    want: ['c:2: invalid address: a b@example.org (one such as "postmaster@example.org")'],
+  },
+  {
+    name: "reports of DMARC without an address",
+    text: "listen on lo mail-auth\ndmarc reports",
+    want: ['c:2: syntax error: expected "from", found the end of the line'],
+  },
+  {
+    name: "reports of DMARC twice",
+    text: "listen on lo mail-auth\ndmarc reports from a@b.example\ndmarc reports from c@b.example",
+    want: ["c:3: dmarc reports are already declared in line 2"],
+  },
+  {
+    name: "reports of DMARC without a listener that checks mail",
+    text: "listen on lo\ndmarc reports from a@b.example",
+    want: ['c:2: dmarc reports need a listener with "mail-auth": nothing is checked that could be reported'],
+  },
+  {
+    name: "DMARC and a word that is none of it",
+    text: "listen on lo mail-auth\ndmarc report from a@b.example",
+    want: ['c:2: syntax error: unknown dmarc directive "report", did you mean "reports"?'],
+  },
+  {
     name: "the admin page on a name",
     text: "admin listen on localhost port 80",
     want: ["c:1: invalid address: localhost"],

@@ -245,6 +245,31 @@ const SAMPLES: {
       chunk: [{ message: MESSAGE, bytes }],
       commit: [{ message: MESSAGE, tail: bytes, envelopes: [content] }],
       abort: [{ message: MESSAGE }],
+      "dmarc-result": [{
+        result: {
+          policy: {
+            domain: "a.example",
+            p: "reject",
+            sp: null,
+            np: "none",
+            adkim: "r",
+            aspf: "s",
+            fo: "1:d",
+            testing: false,
+          },
+          row: {
+            source: "2001:db8::1",
+            disposition: "none",
+            dkim: "fail",
+            spf: "fail",
+            override: "local_policy",
+            headerFrom: "b.a.example",
+            envelopeFrom: "",
+            dkimAuth: [{ domain: "c.example", selector: "s", result: "fail" }],
+            spfAuth: null,
+          },
+        },
+      }],
       "ids-wanted": [{}],
     },
     answers: {

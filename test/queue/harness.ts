@@ -32,7 +32,7 @@ import type {
 import type { Channel, DoorPeer, Isolate } from "../../src/isolate/mod.ts";
 import { serveQueue } from "../../src/queue/serve.ts";
 import { EnvelopeMac, JobMac, MAC_KEY_OCTETS } from "../../src/mac/mod.ts";
-import { systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
 
 /** The test's end of a door: keeps what it receives and wakes whoever waits for it. */
 export class End<Out, In> {
@@ -122,11 +122,11 @@ export function settingsFor(spool: string, more: Partial<QueueSettings> = {}): Q
   };
 }
 
-/** Opens a queue on a folder. Its first ids have arrived when the promise is kept. `steady` replaces the clock that turns are measured by. */
+/** Opens a queue on a folder. Its first ids have arrived when the promise is kept. `steady` replaces the clock that turns are measured by, `after` its timers. */
 export async function openQueue(
   spool: string,
   more: Partial<QueueSettings> = {},
-  { steady = systemClock.steady }: { readonly steady?: () => number } = {},
+  { steady = systemClock.steady, after = systemClock.after }: Partial<Pick<Clock, "steady" | "after">> = {},
 ): Promise<QueueHarness> {
   const clock = { now: NOON };
   const events: Event[] = [];
@@ -151,7 +151,7 @@ export async function openQueue(
   };
   const ended = Promise.withResolvers<unknown>();
   const refused: string[] = [];
-  await serveQueue(isolate, { ...systemClock, now: () => clock.now, steady }, ended.resolve);
+  await serveQueue(isolate, { ...systemClock, now: () => clock.now, steady, after }, ended.resolve);
   const enter = <Out, In>(name: DoorName) => {
     const end = new End<Out, In>();
     served.get(name)!(end.other as never, { peer: 0, life: 1, refuse: (fault: string) => void refused.push(fault) });

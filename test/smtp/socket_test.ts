@@ -43,7 +43,7 @@ class Server {
     });
     const parts = new Map<string, string[]>();
     const queue: FakeChannel<SmtpToQueue, QueueToSmtp> = new FakeChannel((message, channel) => {
-      if (message.type === "abort" || message.type === "ids-wanted") return;
+      if (message.type === "abort" || message.type === "ids-wanted" || message.type === "dmarc-result") return;
       if (message.type === "chunk") {
         parts.set(message.message, [...parts.get(message.message) ?? [], textOf(message.bytes)]);
         return channel.onmessage({ type: "credit", message: message.message });

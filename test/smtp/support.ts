@@ -1,5 +1,6 @@
 /** A whole smtp service over memory: a wire that remembers, a lookup and a queue that answer as scripted, a clock that is moved by hand. */
 
+import type { DmarcResult } from "../../src/mail_auth/dmarc_report/mod.ts";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { defaultLimits } from "../../src/config/limits.ts";
@@ -227,6 +228,7 @@ export class World {
   readonly aborted: string[] = [];
   /** How often the queue was asked for more ids. */
   idsWanted = 0;
+  readonly dmarcResults: DmarcResult[] = [];
   ended = 0;
   /** As lookup does: when logins from the client's address have failed. */
   #failures: number[] = [];
@@ -333,6 +335,7 @@ export class World {
       this.idsWanted++;
       return;
     }
+    if (message.type === "dmarc-result") return void this.dmarcResults.push(message.result);
     const before = this.#chunks.get(message.message) ?? "";
     if (message.type === "chunk") {
       this.#chunks.set(message.message, before + textOf(message.bytes));

@@ -49,10 +49,10 @@ function oneLabelBelow(suffix: string, domain: string): string {
 
 /** Walks for the domains of one message; what was asked once is not asked again. Domains are lower-case A-labels. */
 export class TreeWalks {
-  readonly #dns: Dns;
+  readonly #dns: Pick<Dns, "txt">;
   readonly #records = new Map<string, Promise<ParsedDmarc | "none" | "temporary">>();
 
-  constructor(dns: Dns) {
+  constructor(dns: Pick<Dns, "txt">) {
     this.#dns = dns;
   }
 

@@ -1,6 +1,8 @@
 /** Whom a report goes to: the addresses of a record's `rua`, those of other organisations only where these agree (RFC 9990, "Verifying External Destinations"). */
 
 import { normalName } from "../../net/mod.ts";
+import { parseDmarcRecord } from "../dmarc/record.ts";
+import { TreeWalks } from "../dmarc/tree_walk.ts";
 import type { Dns } from "../dns.ts";
 
 /** An address that may get a report. */
@@ -20,6 +22,8 @@ export type Verified =
   | { readonly kind: "temporary" };
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+/** Addresses of a record that get reports. */
+const MAX_DESTINATIONS = 5;
 /** Octets of a name in the DNS. */
 const MAX_NAME_OCTETS = 253;
 
@@ -28,7 +32,7 @@ const MAX_NAME_OCTETS = 253;
  * sends reports by mail alone.
  */
 export function readDestination(uri: string): Destination | null {
-  const [, encoded, count, unit] = /^\s*mailto:([^\s!?,]+)(?:!([0-9]{1,15})([kmgt]?))?\s*$/i.exec(uri) ?? [];
+  const [, encoded, count, unit] = /^\s*mailto:([^\s!?,]+)(?:!([0-9]{1,19})([kmgt]?))?\s*$/i.exec(uri) ?? [];
   if (encoded === undefined) return null;
   const address = decode(encoded);
   const at = address?.lastIndexOf("@") ?? -1;
@@ -51,41 +55,42 @@ function decode(text: string): string | null {
 }
 
 /**
- * Tells whether a destination wants reports about `policyDomain`. `organizational` gives the Organizational Domain of a name, null when it
- * cannot be determined now. Of another organisation it must say so in the DNS, and may name another address of the same host.
+ * Returns the addresses that the record of a domain names for reports, by the DNS of now; none where it has no record, or more than one. Null: that
+ * cannot be determined now.
+ */
+export async function destinationsOf(domain: string, dns: Pick<Dns, "txt">): Promise<readonly Destination[] | null> {
+  const answer = await dns.txt(`_dmarc.${domain}`);
+  if (answer.kind === "temporary") return null;
+  const records = answer.kind === "records" ? answer.records.map((text) => parseDmarcRecord(text, domain)) : [];
+  const [parsed, other] = records.filter((record) => record !== null);
+  if (parsed === undefined || other !== undefined) return [];
+  return parsed.record.rua.map(readDestination).filter((one) => one !== null).slice(0, MAX_DESTINATIONS);
+}
+
+/**
+ * Tells whether a destination wants reports about `policyDomain`. One of another organisation must say so in the DNS, and may name another
+ * address of the same host. Never rejects.
  */
 export async function verifyDestination(
   destination: Destination,
   policyDomain: string,
   dns: Pick<Dns, "txt">,
-  organizational: (domain: string) => Promise<string | null>,
 ): Promise<Verified> {
   const { domain } = destination;
   if (domain === policyDomain) return { kind: "agreed", destination };
-  const [ours, theirs] = [await organizational(policyDomain), await organizational(domain)];
-  if (ours === null || theirs === null) return { kind: "temporary" };
-  if (ours === theirs) return { kind: "agreed", destination };
+  const walks = new TreeWalks(dns);
+  const ours = await walks.organization(policyDomain), theirs = await walks.organization(domain);
+  if (ours.kind !== "known" || theirs.kind !== "known") return { kind: "temporary" };
+  if (ours.domain === theirs.domain) return { kind: "agreed", destination };
   const name = `${policyDomain}._report._dmarc.${domain}`;
   if (name.length > MAX_NAME_OCTETS) return { kind: "refused" };
   const answer = await dns.txt(name);
   if (answer.kind === "temporary") return { kind: "temporary" };
-  const agreement = answer.kind === "records" ? answer.records.find(isRecord) : undefined;
-  if (agreement === undefined) return { kind: "refused" };
-  const rua = ruaOf(agreement);
-  if (rua === null) return { kind: "agreed", destination };
-  const other = readDestination(rua.split(",")[0]!);
+  const records = answer.kind === "records" ? answer.records.map((text) => parseDmarcRecord(text, domain)) : [];
+  const agreement = records.find((record) => record !== null);
+  if (!agreement) return { kind: "refused" };
+  const [uri] = agreement.record.rua;
+  if (uri === undefined) return { kind: "agreed", destination };
+  const other = readDestination(uri);
   return other?.domain === domain ? { kind: "agreed", destination: other } : { kind: "refused" };
-}
-
-/** The version stands first (RFC 9989 §4.7). */
-function isRecord(text: string): boolean {
-  return /^\s*v\s*=\s*DMARC1\s*(?:;|$)/.test(text);
-}
-
-function ruaOf(text: string): string | null {
-  for (const tag of text.split(";")) {
-    const [, value] = /^\s*rua\s*=\s*(\S[^]*)$/i.exec(tag) ?? [];
-    if (value !== undefined) return value.trim();
-  }
-  return null;
 }

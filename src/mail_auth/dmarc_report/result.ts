@@ -36,7 +36,7 @@ export interface ReportRow {
   readonly dkim: Alignment;
   readonly spf: Alignment;
   /** Why the disposition is not what the policy asks for; null where it is. */
-  readonly override: "local_policy" | "policy_test_mode" | null;
+  readonly override: "local_policy" | "policy_test_mode" | "trusted_forwarder" | null;
   readonly headerFrom: string;
   /** "" for the null sender. */
   readonly envelopeFrom: string;
@@ -47,8 +47,6 @@ export interface ReportRow {
 /** One message's share of a report. */
 export interface DmarcResult {
   readonly policy: PublishedPolicy;
-  /** `rua` of the record: URIs, perhaps with a size behind `!`. */
-  readonly rua: readonly string[];
   readonly row: ReportRow;
 }
 
@@ -56,8 +54,6 @@ export interface DmarcResult {
 export const MAX_ROW_SIGNATURES = 10;
 /** Octets of a domain or a selector. */
 export const MAX_DOMAIN_OCTETS = 253;
-/** URIs of a record that are kept, and characters of one. */
-export const MAX_URIS = 5, MAX_URI_CHARACTERS = 500;
 
 /** What of a verdict a report needs; `Verdict` of check.ts has it. */
 export interface ReportedVerdict {
@@ -71,6 +67,8 @@ export interface ReportedVerdict {
     readonly spfAligned: boolean;
     readonly dkimAligned: string | null;
   };
+  /** A failure does not count: trusted sealers vouch for the message. */
+  readonly overridden: boolean;
 }
 
 /** What became of a message that was checked. */
@@ -88,17 +86,18 @@ export function dmarcResult(
   const { record, result } = dmarc;
   if (record === null || record.rua.length === 0 || (result !== "pass" && result !== "fail")) return null;
   const { domain, p, sp, np, adkim, aspf, fo, testing } = record;
-  const disposition = dispositionOf(result, fate);
+  const disposition = dispositionOf(result, dmarc.policy, fate);
   const identity = spf.domain.slice(0, MAX_DOMAIN_OCTETS);
   return {
     policy: { domain, p, sp, np, adkim, aspf, fo: fo?.slice(0, 20) ?? null, testing },
-    rua: record.rua.filter((uri) => uri.length <= MAX_URI_CHARACTERS).slice(0, MAX_URIS),
     row: {
       source: client,
       disposition,
       dkim: dmarc.dkimAligned === null ? "fail" : "pass",
       spf: dmarc.spfAligned ? "pass" : "fail",
-      override: overrideOf(disposition, dmarc.policy, { p, testing }),
+      override: verdict.overridden && disposition === "none"
+        ? "trusted_forwarder"
+        : overrideOf(disposition, dmarc.policy, { p, testing }),
       headerFrom: dmarc.domain.slice(0, MAX_DOMAIN_OCTETS),
       envelopeFrom: spf.identity === "mailfrom" ? identity : "",
       dkimAuth: dkimAuth(dkim, dmarc.dkimAligned),
@@ -107,9 +106,11 @@ export function dmarcResult(
   };
 }
 
-function dispositionOf(result: "pass" | "fail", fate: Fate): Disposition {
+/** What was refused although the policy asks for nothing was refused for other reasons, which are in no report. */
+function dispositionOf(result: "pass" | "fail", policy: string | null, fate: Fate): Disposition {
   if (result === "pass") return "pass";
-  return fate === "rejected" ? "reject" : fate === "junked" ? "quarantine" : "none";
+  if (fate === "rejected") return policy === "none" ? "none" : "reject";
+  return fate === "junked" ? "quarantine" : "none";
 }
 
 /** RFC 9990, "Policy Override Reason": an action that differs from the policy says why. `policy` is what the domain asks for, `t=` applied. */

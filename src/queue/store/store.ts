@@ -24,6 +24,7 @@ import {
   wholeMessage,
 } from "./ranges.ts";
 import { Records, type StoredChunk } from "./records.ts";
+import { ReportRows } from "./report_rows.ts";
 import { ERASE_CHUNKS, prepareStatements } from "./statements.ts";
 import {
   contentName,
@@ -108,6 +109,11 @@ export class Store {
 
   close(): void {
     this.#database.close();
+  }
+
+  /** The results that wait for reports, in the same database and the same transactions. */
+  openReportRows(): ReportRows {
+    return new ReportRows(this.#database);
   }
 
   /** Reads a little of every table, to find damage before the doors open. Throws what the database throws. */
