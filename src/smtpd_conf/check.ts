@@ -55,6 +55,19 @@ export function unusedWarnings(draft: Draft): string[] {
   return warnings;
 }
 
+/** `file:line: warning: …` for signatures that may end before the mail has left. */
+export function expiryWarnings(draft: Draft): string[] {
+  const times = [...draft.actions.values()].flatMap((action) =>
+    action.kind === "relay" && action.dkim ? [action.ttlSeconds ?? draft.queue.ttlSeconds] : []
+  );
+  return draft.dkim.flatMap(({ at, expireSeconds }) =>
+    expireSeconds === null || times.every((ttlSeconds) => ttlSeconds <= expireSeconds) ? [] : [
+      `${at.file}:${at.line}: warning: "expire" is shorter than the ttl of an action that signs: ` +
+      "mail that is delivered late has no good signature",
+    ]
+  );
+}
+
 /** What is wrong with the file as a whole, or null. */
 export function checkWhole(draft: Draft): string | null {
   return draft.rules.length === 0 ? 'no rules, nothing to do: write one, such as: match for local action "NAME"' : null;

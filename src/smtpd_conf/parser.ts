@@ -2,7 +2,7 @@
 
 import { systemReason } from "../events/mod.ts";
 import { parseAction } from "./action.ts";
-import { checkDraft, checkWhole, unusedWarnings } from "./check.ts";
+import { checkDraft, checkWhole, expiryWarnings, unusedWarnings } from "./check.ts";
 import type { ConfigFiles, Context } from "./context.ts";
 import { Cursor, hint } from "./cursor.ts";
 import * as directives from "./directives.ts";
@@ -87,6 +87,7 @@ export function parseConfig(file: string, options: ParseOptions): ParseResult {
       `${extra.file}:${extra.line}: warning: "srs backup" and "srs ttl" have no effect without "srs key"`,
     );
   }
+  draft.warnings.push(...expiryWarnings(draft));
   const unused = !options.verbose
     ? []
     : macros.unused().map(({ name, at }) =>

@@ -480,6 +480,13 @@ const warned: ReadonlyArray<Row<readonly string[]>> = [
     want: ['c:2: warning: "srs backup" and "srs ttl" have no effect without "srs key"'],
   },
   {
+    text: 'dkim a.example selector s key "/k" expire 3d\naction out relay dkim',
+    want: [
+      'c:1: warning: "expire" is shorter than the ttl of an action that signs: mail that is delivered late has no good signature',
+    ],
+  },
+  { text: 'dkim a.example selector s key "/k" expire 3d\naction out relay dkim ttl 2d', want: [] },
+  {
     text: "admin listen on 0.0.0.0 port 80",
     want: ["c:1: warning: the admin page asks for no password: 0.0.0.0 is not loopback"],
   },
