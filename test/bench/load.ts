@@ -69,7 +69,8 @@ export async function measure(server: Server, scenario: Scenario, sink: Sink): P
   const before = total();
   const arrived = () => total() - before;
   const memory = watchMemory(server.pid);
-  const cpuBefore = cpuSeconds(server.pid), started = performance.now();
+  const cpuNow = () => [server.pid, ...server.helpers ?? []].reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+  const cpuBefore = cpuNow(), started = performance.now();
   const source = new Deno.Command("smtp-source", {
     args: [
       ...(scenario.reuse ? ["-d"] : []),
@@ -91,7 +92,7 @@ export async function measure(server: Server, scenario: Scenario, sink: Sink): P
   const accepted = performance.now();
   const { count, at } = await settle(arrived, scenario.messages);
   await pause(200); // What is written and removed after the delivery belongs to the message too.
-  const cpu = cpuSeconds(server.pid) - cpuBefore;
+  const cpu = cpuNow() - cpuBefore;
   const peakBytes = memory.stop();
   return {
     acceptedPerSecond: (timedOut ? count : scenario.messages) / (accepted - started) * 1000,

@@ -22,6 +22,8 @@ export interface Server {
   /** What is on stable storage when the client sees 250; and what delivery syncs. Seen with strace. */
   readonly syncs: string;
   readonly pid: number;
+  /** Processes that work for it and are no descendants of it; their CPU counts. */
+  readonly helpers?: readonly number[];
   readonly port: number;
   /** The Maildir that local mail ends in. */
   readonly maildir: string;
