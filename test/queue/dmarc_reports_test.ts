@@ -1,6 +1,7 @@
 /** Aggregate reports of DMARC: counted per day and domain, sent once when the day is over, to those who want them by the DNS of then. */
 
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { gunzipSync } from "node:zlib";
 import PostalMime from "postal-mime";
 import { systemClock } from "../../src/clock.ts";
@@ -9,6 +10,7 @@ import type { DmarcResult } from "../../src/mail_auth/dmarc_report/mod.ts";
 import type { Expansion, FromLookup, ToLookup } from "../../src/protocol/mod.ts";
 import { MAX_DOMAIN_ROWS } from "../../src/queue/dmarc/collector.ts";
 import { FixtureDns, type FixtureZones } from "../mail_auth/fixture_dns.ts";
+import { copySync } from "./copy.ts";
 import {
   enqueue,
   expanded,
@@ -197,6 +199,37 @@ Deno.test("what is counted survives the end of the queue, is sent once, and a ne
     assert.deepEqual((await reporter.reports()).map(({ xml }) => /<count>(\d+)/.exec(xml)![1]).sort(), ["2", "3"]);
   });
 });
+
+Deno.test("at every moment there is either what a report is made of, or its mail: a crash neither loses nor doubles it", async () => {
+  await withReporter(WANTED, async (reporter, spool) => {
+    reporter.count(result());
+    await enqueue(reporter.harness);
+    const states: { readonly rows: number; readonly mails: number }[] = [];
+    // Between two turns the files are what a crash would leave.
+    const timer = setInterval(() => states.push(stateOf(spool)), 0);
+    await reporter.pass(MIDNIGHT + HOUR_MS);
+    clearInterval(timer);
+    states.push(stateOf(spool));
+    assert.deepEqual(states.filter(({ rows, mails }) => rows + mails !== 1), []);
+    assert.deepEqual([states[0], states.at(-1)], [{ rows: 1, mails: 0 }, { rows: 0, mails: 1 }]);
+  });
+});
+
+/** Reports that are to be sent, and mails that are reports, in a copy of the spool. */
+function stateOf(spool: string): { readonly rows: number; readonly mails: number } {
+  const folder = Deno.makeTempDirSync();
+  try {
+    copySync(spool, folder);
+    const database = new DatabaseSync(`${folder}/queue.db`);
+    const count = (sql: string) => (database.prepare(sql).get() as { count: number }).count;
+    const rows = count("SELECT count(*) AS count FROM dmarc_domains");
+    const mails = count(`SELECT count(*) AS count FROM envelopes WHERE facts LIKE '%"postmaster"%'`);
+    database.close();
+    return { rows, mails };
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
 
 const external = (name: string, record: string): FixtureZones => ({
   "_dmarc.news.example": [{ TXT: "v=DMARC1; p=reject; rua=mailto:rua@reports.test" }],
