@@ -16,10 +16,12 @@ import type {
 import { FILTER_WINDOW, weightOf } from "../protocol/filters.ts";
 import { eventLine, type FilterOutput, requestHead, requestLine } from "./filter_protocol.ts";
 import { binaryBytes } from "./lines.ts";
-import { Processor, type ProcessorSurroundings } from "./filter_program.ts";
+import { MAX_QUEUED_OCTETS, Processor, type ProcessorSurroundings } from "./filter_program.ts";
 import { isValidMessage } from "./validate_message.ts";
 
 type Door = Channel<FilterToSession, SessionToFilter>;
+/** Has the isolate at a door replaced. */
+type Refuse = (fault: string) => void;
 type Spoken = Exclude<FilterOutput, { type: "nothing" | "ready" | "broken" }>;
 
 /** What a session waits for from one process. */
@@ -53,6 +55,8 @@ interface ProgramState {
   /** Octets of lines that sessions have not used yet. */
   unused: number;
   held: boolean;
+  /** Octets that each isolate has sent since all was taken. */
+  readonly ahead: Map<Door, number>;
   /** Lines of this turn, for each session. */
   readonly lines: Map<string, { token: string; texts: string[] }>;
 }
@@ -61,12 +65,18 @@ interface ProgramState {
 const UNUSED_LIMIT = 8 * FILTER_WINDOW;
 /** Sessions that are known at one time; the smtp isolates have far fewer. */
 const MAX_SESSIONS = 1_000_000;
+/** Questions of sessions that are gone whose answers are remembered to be due; the oldest are forgotten. */
+const MAX_LATE_ANSWERS = 100_000;
+/** An isolate that has sent so much while so much waits does not keep to what it is told: it goes, not the program, which may be slow. */
+const MAX_AHEAD_OCTETS = MAX_QUEUED_OCTETS / 4, FULL_OCTETS = MAX_QUEUED_OCTETS / 2;
 const encoder = new TextEncoder();
 
 export class FilterRouter {
   readonly #programs = new Map<string, ProgramState>();
   readonly #sessions = new Map<string, Known>();
-  readonly #doors = new Set<Door>();
+  readonly #doors = new Map<Door, Refuse>();
+  /** Processes and sessions, where the answer to a session that is gone is still to come: in a session of that name it would be another's. */
+  readonly #late = new Set<string>();
   readonly #onlost: (reason: string) => void;
   #registrations: readonly FilterRegistration[] | null = null;
   #holding = 0;
@@ -84,7 +94,16 @@ export class FilterRouter {
         onwritten: (bytes) => this.#written(process, bytes),
         onlost: (reason) => this.#lose(name, reason),
       });
-      const state = { processor, events: new Map(), sent: 0, written: 0, marks: [], unused: 0, held: false };
+      const state = {
+        processor,
+        events: new Map(),
+        sent: 0,
+        written: 0,
+        marks: [],
+        unused: 0,
+        held: false,
+        ahead: new Map(),
+      };
       this.#programs.set(process, { ...state, lines: new Map() });
     }
   }
@@ -95,16 +114,16 @@ export class FilterRouter {
     const registrations = await Promise.all(states.map(({ processor }) => processor.open()));
     for (const { process, events } of registrations) this.#count(process, events);
     this.#registrations = registrations;
-    for (const door of this.#doors) door.send({ type: "registered", registrations });
+    for (const door of this.#doors.keys()) door.send({ type: "registered", registrations });
   }
 
   async stop(): Promise<void> {
     await Promise.all([...this.#programs.values()].map(({ processor }) => processor.stop()));
   }
 
-  /** An isolate with sessions, or one that took its place. */
-  addDoor(door: Door): void {
-    this.#doors.add(door);
+  /** An isolate with sessions, or one that took its place. `refuse` has it replaced: a program must not fall for what an isolate says. */
+  addDoor(door: Door, refuse: Refuse): void {
+    this.#doors.set(door, refuse);
     door.onmessage = (message) => this.#take(door, message);
     door.onreset = () => this.#forget(door);
     if (this.#registrations !== null) door.send({ type: "registered", registrations: this.#registrations });
@@ -124,9 +143,12 @@ export class FilterRouter {
 
   #forget(door: Door): void {
     this.#doors.delete(door);
-    for (const [session, known] of this.#sessions) if (known.door === door) this.#sessions.delete(session);
+    for (const [session, known] of this.#sessions) if (known.door === door) this.#end(session, known);
     // What it had been sent will not be reported as used any more.
-    for (const state of this.#programs.values()) this.#used(state, state.unused);
+    for (const state of this.#programs.values()) {
+      this.#used(state, state.unused);
+      state.ahead.delete(door);
+    }
   }
 
   #take(door: Door, message: SessionToFilter): void {
@@ -144,8 +166,21 @@ export class FilterRouter {
         return;
       }
       case "gone":
-        if (this.#sessions.get(message.session)?.door === door) this.#sessions.delete(message.session);
-        return;
+        return this.#gone(door, message.session);
+    }
+  }
+
+  #gone(door: Door, session: string): void {
+    const known = this.#sessions.get(session);
+    if (known?.door === door) this.#end(session, known);
+  }
+
+  #end(session: string, { question }: Known): void {
+    this.#sessions.delete(session);
+    for (const [process, pending] of question) {
+      if (pending === null) continue;
+      if (this.#late.size >= MAX_LATE_ANSWERS) this.#late.delete(this.#late.values().next().value!);
+      this.#late.add(lateKey(process, session));
     }
   }
 
@@ -157,7 +192,7 @@ export class FilterRouter {
       if (state === undefined || this.#know(door, session, process) === null) continue;
       for (let count = this.#eventCount(state, subsystem, event); count > 0; count--) {
         line ??= encoder.encode(eventLine(at, subsystem, event, session, params));
-        this.#send(state, line);
+        this.#send(door, state, line);
       }
     }
   }
@@ -170,7 +205,7 @@ export class FilterRouter {
     const { session, process, phase, token, param, at } = message;
     const state = this.#programs.get(process);
     if (state === undefined || !this.#ask(door, session, process, { token, phase })) return;
-    this.#send(state, encoder.encode(requestLine(at, phase, session, token, param)));
+    this.#send(door, state, encoder.encode(requestLine(at, phase, session, token, param)));
   }
 
   /** Each line with the words before it that the protocol requires. */
@@ -178,7 +213,7 @@ export class FilterRouter {
     const { session, process, token, bytes, at } = message;
     const state = this.#programs.get(process);
     if (state === undefined || !this.#ask(door, session, process, { token, phase: "data-line" })) return;
-    this.#send(state, withHead(bytes, requestHead(at, "data-line", session, token)));
+    this.#send(door, state, withHead(bytes, requestHead(at, "data-line", session, token)));
     state.marks.push({ until: state.sent, door, session, weight: weightOf(bytes) });
   }
 
@@ -195,11 +230,26 @@ export class FilterRouter {
 
   #ask(door: Door, session: string, process: string, question: PendingQuestion): boolean {
     const known = this.#know(door, session, process);
-    known?.question.set(process, question);
-    return known !== null;
+    if (known === null) return false;
+    const pending = known.question.get(process) ?? null;
+    const goesOn = pending?.token === question.token && pending.phase === "data-line" && question.phase === "data-line";
+    // The program answers each: the answer to the first would look like a fault of it.
+    if ((pending !== null && !goesOn) || this.#late.has(lateKey(process, session))) {
+      this.#doors.get(door)?.(`${question.phase}: a session asks again before it has its answer`);
+      return false;
+    }
+    known.question.set(process, question);
+    return true;
   }
 
-  #send(state: ProgramState, bytes: Uint8Array<ArrayBuffer>): void {
+  #send(door: Door, state: ProgramState, bytes: Uint8Array<ArrayBuffer>): void {
+    const { queued } = state.processor;
+    if (queued === 0) state.ahead.clear();
+    const ahead = (state.ahead.get(door) ?? 0) + bytes.length;
+    if (queued > FULL_OCTETS && ahead > MAX_AHEAD_OCTETS) {
+      return this.#doors.get(door)?.("it sends a program more than it may while that does not keep up");
+    }
+    state.ahead.set(door, ahead);
     state.sent += bytes.length;
     state.processor.send(bytes);
   }
@@ -220,6 +270,11 @@ export class FilterRouter {
     const state = this.#programs.get(process)!;
     const known = this.#sessions.get(output.session);
     // The session may have gone while the program thought about it.
+    if (output.type !== "report" && this.#late.has(lateKey(process, output.session))) {
+      // Of lines the last is the end of the answer.
+      if (output.type === "result" || output.line === ".") this.#late.delete(lateKey(process, output.session));
+      return;
+    }
     if (known === undefined || !known.question.has(process)) return;
     if (output.type === "report") {
       const { name } = state.processor.program;
@@ -276,15 +331,19 @@ export class FilterRouter {
     const before = this.#holding > 0, on = programs > 0;
     this.#holding = programs;
     if (on === before) return;
-    for (const door of this.#doors) door.send({ type: "hold", on });
+    for (const door of this.#doors.keys()) door.send({ type: "hold", on });
   }
 
   #lose(name: string, reason: string): void {
     if (this.#lost) return;
     this.#lost = true;
-    for (const door of this.#doors) door.send({ type: "lost" });
+    for (const door of this.#doors.keys()) door.send({ type: "lost" });
     this.#onlost(`lost processor: ${name}: ${reason}`);
   }
+}
+
+function lateKey(process: string, session: string): string {
+  return `${session} ${process}`;
 }
 
 /** Why an answer does not belong to the question; null when it does. */

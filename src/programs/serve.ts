@@ -70,7 +70,7 @@ function filterRouter(
     (reason) => isolate.ask("filter-main").send({ type: "lost-program", reason }),
   );
   for (const door of ["smtp-filter", "relay-filter"] as const) {
-    isolate.serve(door, (channel) => router.addDoor(channel));
+    isolate.serve(door, (channel, { refuse }) => router.addDoor(channel, refuse));
   }
   return router;
 }

@@ -47,6 +47,8 @@ class RouterHarness {
   readonly programs: FakeProgram[] = [];
   readonly sent: FilterToSession[] = [];
   readonly lost: string[] = [];
+  /** Why the isolate at the door is replaced. */
+  readonly refused: string[] = [];
   readonly log: string[] = [];
   readonly router: FilterRouter;
   readonly door = {
@@ -82,7 +84,7 @@ class RouterHarness {
       introduction: { version: "1", sessionTimeoutMs: 300_000, admd: "mx" },
       log: (_level, text) => void this.log.push(text),
     }, (reason) => void this.lost.push(reason));
-    this.router.addDoor(this.door);
+    this.router.addDoor(this.door, (fault) => void this.refused.push(fault));
   }
 
   async open(...registrations: readonly string[]): Promise<void> {
@@ -255,12 +257,67 @@ Deno.test("a program that reads slowly holds sessions back; one that does not re
   assert.deepEqual(harness.lost, ["lost processor: f: it has read nothing for 300 seconds"]);
 });
 
-Deno.test("what waits for a program has a bound", async () => {
+Deno.test("what waits for a program has a bound: an isolate that sends too much goes before the program", async () => {
   const harness = new RouterHarness(false);
   await harness.open("filter|smtp-in|data-line");
-  const lines = `${"x".repeat(8 << 20)}\n`;
-  for (let count = 0; count < MAX_QUEUED_OCTETS / (8 << 20); count++) harness.lines(lines);
+  const lines = `${"x".repeat(8 << 20)}\n`, most = MAX_QUEUED_OCTETS / (8 << 20);
+  while (harness.refused.length === 0) harness.lines(lines);
+  assert.deepEqual(harness.refused, ["it sends a program more than it may while that does not keep up"]);
+  assert.deepEqual(harness.lost, []);
+  // Others that do the same, each less.
+  for (let index = 0; harness.lost.length === 0 && index < most; index++) {
+    const bytes = new TextEncoder().encode(lines), session = String(index).padStart(16, "0");
+    const door = { onmessage: (_message: SessionToFilter) => {}, onreset: () => {}, send: () => {} };
+    harness.router.addDoor(door, () => assert.fail("it sends little"));
+    door.onmessage({ type: "lines", session, process: "f", token: TOKEN, bytes, at: 0 });
+  }
   assert.deepEqual(harness.lost, ["lost processor: f: it does not read what it is told"]);
+});
+
+Deno.test("an isolate that asks again before a program has answered is refused, and the program does not fall with it", async () => {
+  const other = "fedcba9876543210";
+  const request = {
+    type: "request",
+    session: SID,
+    process: "f",
+    token: TOKEN,
+    phase: "mail-from",
+    param: "",
+    at: 0,
+  } as const;
+  const lines = {
+    type: "lines",
+    session: SID,
+    process: "f",
+    token: TOKEN,
+    bytes: new Uint8Array([97, 10]),
+    at: 0,
+  } as const;
+  const gone = { type: "gone", session: SID } as const;
+  const tx = { subsystem: "smtp-in", event: "tx-mail", params: "", at: 0 } as const;
+  const rows: readonly (readonly [messages: readonly SessionToFilter[], refused: number])[] = [
+    [[request, request], 1],
+    [[request, { ...request, token: other }], 1],
+    [[request, lines], 1],
+    [[lines, lines], 0],
+    [[lines, request], 1],
+    [[lines, { ...lines, token: other }], 1],
+    [[request, gone, { ...request, token: other }], 1],
+    [[lines, gone, { ...lines, token: other }], 1],
+    [[request, gone, { type: "event", session: SID, processes: ["f"], ...tx }], 0],
+  ];
+  for (const [messages, refused] of rows) {
+    const harness = new RouterHarness();
+    await harness.open("filter|smtp-in|mail-from", "filter|smtp-in|data-line");
+    for (const message of messages) harness.door.onmessage(message);
+    assert.equal(harness.refused.length, refused, JSON.stringify(messages));
+    const asked = messages[0]!.type === "request";
+    harness.say(asked ? `filter-result|${SID}|${TOKEN}|proceed` : `filter-dataline|${SID}|${TOKEN}|.`);
+    assert.deepEqual(harness.lost, []);
+    // What was due has come: a session of that name may ask.
+    harness.door.onmessage({ ...request, token: other });
+    assert.equal(harness.refused.length, refused);
+  }
 });
 
 Deno.test("the sessions of an isolate that has ended are forgotten", async () => {
@@ -280,7 +337,7 @@ Deno.test("an isolate that comes later is sent the registrations, and of a progr
   const welcome = () => {
     const sent: string[] = [];
     const door = { onmessage: () => {}, onreset: () => {}, send: ({ type }: FilterToSession) => void sent.push(type) };
-    harness.router.addDoor(door);
+    harness.router.addDoor(door, () => {});
     return sent;
   };
   assert.deepEqual(welcome(), ["registered", "hold"]);
@@ -335,7 +392,7 @@ Deno.test("an isolate speaks of its own sessions only", async () => {
   await harness.open("report|smtp-in|tx-mail", "filter|smtp-in|mail-from");
   harness.ask();
   const other = { onmessage: (_message: SessionToFilter) => {}, onreset: () => {}, send: () => {} };
-  harness.router.addDoor(other);
+  harness.router.addDoor(other, () => {});
   await settle();
   const before = harness.programs[0]!.text;
   const about = { session: SID, subsystem: "smtp-in", event: "tx-mail", params: "", at: 0 } as const;
