@@ -4,14 +4,21 @@
  */
 
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { Client } from "./client.ts";
+import { install } from "./filter_harness.ts";
 import { type Daemon, DOMAIN, maildirConfig } from "./harness.ts";
+import { OWNED } from "./redteam/calls.ts";
+import { askedDoors, LAST_WORDS } from "./redteam/everything.ts";
+import { sidesOf } from "../../src/protocol/door.ts";
+import type { DoorName, Role } from "../../src/protocol/mod.ts";
+import { processOf } from "../../src/protocol/processes.ts";
 import { HAS_WALLS, type Walled, withWalled } from "./walled_daemon.ts";
 
 const ignore = !HAS_WALLS;
 
 interface Row {
-  readonly who: "smtp-0" | "relay";
+  readonly who: "smtp-0" | "relay" | "lookup" | "control";
   readonly door: string;
   readonly payload: string;
   /** What the log says; null: it is not for anybody to see. */
@@ -23,6 +30,10 @@ const row = (who: Row["who"], door: string, payload: string, refused: RegExp | n
   payload,
   refused,
 });
+
+function roleOf(who: Row["who"]): Role {
+  return who === "smtp-0" ? "smtp" : who;
+}
 
 /** What is said in the right form, of what is not the sender's: nobody needs to be replaced for that. */
 const UNHEARD: readonly Row[] = [
@@ -59,6 +70,26 @@ const REFUSED: readonly Row[] = [
   row("smtp-0", "smtp-lookup", "credentials", /lookup refuses .* "credentials" may not come from there/),
   row("smtp-0", "main", "stop", /main refuses what isolate smtp-0 said: .*"stop" may not come from there/),
   row("smtp-0", "smtp-control", "others' events", /control refuses .* "queue-remove" may not come from there/),
+  row(
+    "smtp-0",
+    "smtp-filter",
+    "two questions at once",
+    /filter refuses .* connect: a session asks again before it has/,
+  ),
+  row(
+    "smtp-0",
+    "smtp-signer",
+    "a grant of its own",
+    /signer refuses .* smtp-0 said .*sign: the grant of [0-9a-f]{8} is not/,
+  ),
+  row("relay", "scheduler-relay", "a wrong delay", /scheduler refuses .* relay said .*reschedule: ids\[0\] is text/),
+  row("control", "control-queue", "a wrong slice", /queue refuses .* control said .*remove: target/),
+  row(
+    "lookup",
+    "queue-lookup",
+    "an answer to nothing",
+    /queue refuses .* lookup said .*answers a question that was not/,
+  ),
   row("smtp-0", "smtp-queue", "huge", /queue refuses .* smtp-0 said/),
 ];
 
@@ -90,36 +121,65 @@ Deno.test(
   "an isolate that is owned by an attacker gets nowhere at the doors of its neighbours",
   { ignore },
   async (t) => {
-    const config = (daemon: { port: number; mail: string }) =>
-      maildirConfig(daemon) + `action "out" relay\nmatch from any for domain "relay.test" action "out"\n`;
-    await withWalled({ config, args: ["-P", "mda"] }, async (walled) => {
+    const config = (daemon: { port: number; mail: string; folder: string }) => {
+      const { quiet } = install(daemon.folder, { quiet: { register: ["filter|smtp-in|connect"] } });
+      const key = `${daemon.folder}/e1.key`;
+      const pem = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
+      Deno.writeTextFileSync(key, pem as string, { mode: 0o600 });
+      return `dkim "example.org" selector "e1" key "${key}"\n` +
+        `${quiet!.replace("proc-exec", "proc quiet")}\nfilter quiet proc quiet\ntable users { "u" = "x" }\n` +
+        maildirConfig(daemon).replace(/^(listen on 127.*)$/m, "$1 filter quiet auth-optional <users>") +
+        `action "out" relay filter quiet dkim\nmatch from any for domain "relay.test" action "out"\n`;
+    };
+    await withWalled({ config, args: ["-P", "mda", "patient"] }, async (walled) => {
       const { daemon } = walled;
       await send(daemon, `kept@${DOMAIN}`, "secret");
       const known = await kept(daemon);
-      /** Where the log stood when each was replaced last. */
-      const since = { "smtp-0": 0, relay: 0 };
+      /** Where the log stood when each process was replaced last. */
+      const since = { front: 0, out: 0 };
       const say = async ({ who, door, payload }: Row) => {
-        if (door !== "main") await daemon.logged(new RegExp(`^up: ${who} ${door}$`), since[who]);
-        if (who === "smtp-0") await daemon.logged(/^ids: smtp-0$/, since[who]);
+        const { asker, answerer } = sidesOf((door === "main" ? "smtp-main" : door) as DoorName);
+        // The door stands when both of its sides are there again.
+        const sides = [asker, answerer].map((side) => side === "main" ? null : processOf(side));
+        const opened = Math.max(...sides.map((side) => side === "front" || side === "out" ? since[side] : 0));
+        if (door !== "main") await daemon.logged(new RegExp(`^up: ${who} ${door}$`), opened);
+        if (who === "smtp-0") await daemon.logged(/^ids: smtp-0$/, since.front);
         const from = daemon.log.length;
-        walled.order(who === "relay" ? "out" : "front", { do: "say", who, door, payload, ...known });
-        assert.equal(await daemon.logged(/^said: /, from), `said: ${payload}`);
+        walled.order(processOf(roleOf(who))!, { do: "say", who, door, payload, ...known });
         return from;
       };
       for (const each of UNHEARD) {
         await t.step(`${each.who} at ${each.door}: ${each.payload}`, async () => {
           const from = await say(each);
+          assert.equal(await daemon.logged(/^said: /, from), `said: ${each.payload}`);
           if (each.refused !== null) await daemon.logged(each.refused, from);
           assert.deepEqual(await kept(daemon), known);
           assert.ok(!daemon.log.slice(from).some((line) => /ended and starts again|is replaced/.test(line)));
         });
       }
+      for (const role of OWNED) {
+        const who = role === "smtp" ? "smtp-0" : role;
+        await t.step(`${who} at all its doors: everything that has the right form`, async () => {
+          const from = daemon.log.length;
+          walled.order(processOf(role)!, { do: "say", who, door: "all", payload: "everything", ...known });
+          assert.match(await daemon.logged(/^said: /, from), /^said: everything/);
+          for (const door of askedDoors(role)) {
+            const seen = door.endsWith("-control") ? `${role}: ${LAST_WORDS}` : `got: ${who} ${door}`;
+            await daemon.logged(new RegExp(`^${seen}$`), from);
+          }
+          assert.deepEqual(await kept(daemon), known);
+          assert.deepEqual(
+            daemon.log.slice(from).filter((line) => /ended and starts|is replaced|lost the/.test(line)),
+            [],
+          );
+        });
+      }
       for (const each of REFUSED) {
         await t.step(`${each.who} at ${each.door}: ${each.payload}`, async () => {
-          const from = await say(each), process = each.who === "relay" ? "out" : "front";
+          const from = await say(each), process = processOf(roleOf(each.who)) as keyof typeof since;
           await daemon.logged(each.refused!, from);
           const line = await daemon.logged(new RegExp(`^warn: the process ${process} is replaced: `), from);
-          since[each.who] = daemon.log.indexOf(line, from);
+          since[process] = daemon.log.indexOf(line, from);
         });
       }
       await assertUnharmed(walled);

@@ -22,11 +22,12 @@ function copyProgram(): string {
   const copy = (path: string) => {
     const text = Deno.readTextFileSync(join(PROJECT, path))
       .replace(/"(?:\.\.\/)+(src|workers)\//g, `"file://${PROJECT}/$1/`)
-      .replace(/"(?:\.\.\/)+kernel\//g, `"./`);
+      .replace(/"(?:\.\.\/)+(?:kernel\/|isolate\/|(?=ids\.ts))/g, `"./`);
     Deno.writeTextFileSync(join(folder, path.split("/").at(-1)!), text);
   };
   for (const { name } of Deno.readDirSync(join(PROJECT, "test/e2e/redteam"))) copy(`test/e2e/redteam/${name}`);
-  copy("test/kernel/attempts.ts");
+  const more = ["kernel/attempts.ts", "isolate/hostile_messages.ts", "isolate/samples.ts", "ids.ts"];
+  for (const path of more) copy(`test/${path}`);
   return folder;
 }
 

@@ -3,8 +3,13 @@
  * door of it, between what the isolate itself says there.
  */
 
+import { callsOf, type Owned } from "./calls.ts";
 import { pbkdf2Sync } from "node:crypto";
 import { PortTransport, SocketTransport, type Transport } from "../../../src/isolate/mod.ts";
+
+type Everything = typeof import("./everything.ts");
+/** Set when all is said. */
+let saidAll: Everything | null = null;
 
 interface Post {
   readonly who: string;
@@ -17,15 +22,22 @@ interface Post {
 
 /** Ids of messages that the queue has given this isolate. */
 let ids: readonly string[] = [];
-/** Numbers of the attacker's questions, from this one on. */
-const OWN_CALLS = 1e9;
 const EMPTY = new Uint8Array(0);
+
+/** An id of these that no session has: they take them from the ends. */
+const unused = () => ids[ids.length >> 1]!;
+/** One that is spent on chunks beyond the credit. */
+const spent = () => ids[(ids.length >> 1) + 1]!;
+
+const QUESTION = { type: "request", session: "00000000000000cc", process: "quiet", token: "00000000000000cc" };
+
+const SIGN = { type: "sign", domain: "example.org", selector: "e1", hash: new Uint8Array(32) };
 
 /** What is said, by name: the messages of one post. */
 const PAYLOADS: Readonly<Record<string, (post: Post) => readonly unknown[]>> = {
   // What only the receiver can see is wrong.
-  "mail for root": () => [commit(ids.at(-1)!, envelopeOf(ids.at(-1)!))],
-  "mail with a command": () => [commit(ids.at(-1)!, { ...envelopeOf(ids.at(-1)!), exec: "id > /tmp/owned" })],
+  "mail for root": () => [commit(unused(), envelopeOf(unused()))],
+  "mail with a command": () => [commit(unused(), { ...envelopeOf(unused()), exec: "id > /tmp/owned" })],
   "other messages": ({ message }) => [
     { type: "abort", message },
     { type: "chunk", message, bytes: new Uint8Array(1) },
@@ -40,12 +52,18 @@ const PAYLOADS: Readonly<Record<string, (post: Post) => readonly unknown[]>> = {
   "others' events": ({ envelope }) => [{ type: "queue-remove", agent: "mda", envelope }],
   "credentials": () => [{ type: "credentials", call: 1, action: "out", label: "x" }],
   "stop": () => [{ type: "stop", call: 1 }],
-  "huge": () => [{ type: "chunk", message: ids.at(-1), bytes: new Uint8Array(32 << 20) }],
-  "wrong shapes": () => [{ type: "commit", message: ids.at(-1), tail: EMPTY, envelopes: [{ id: 7 }] }],
+  "huge": () => [{ type: "chunk", message: unused(), bytes: new Uint8Array(32 << 20) }],
+  "wrong shapes": () => [{ type: "commit", message: unused(), tail: EMPTY, envelopes: [{ id: 7 }] }],
+  "two questions at once": () => [0, 1].map((at) => ({ ...QUESTION, param: "x", phase: "connect", at })),
+  "a grant of its own": ({ message }) => [{ ...SIGN, call: calls.first, message, grant: "0".repeat(64) }],
+  // Of the others.
+  "an answer to nothing": () => [{ type: "tested", call: 7, found: true }],
+  "a wrong slice": () => [{ type: "remove", call: 7, target: { ids: [7] }, after: "" }],
+  "a wrong delay": () => [{ type: "reschedule", ids: ["../../etc/shadow"] }],
   // Of a relay.
   "others' bodies": ({ message, envelope }) => [
-    { type: "open", call: OWN_CALLS, message, ids: [envelope] },
-    { type: "read", call: OWN_CALLS + 1, message, index: 0 },
+    { type: "open", call: calls.first, message, ids: [envelope] },
+    { type: "read", call: calls.first + 1, message, index: 0 },
     { type: "outcome", id: envelope, outcome: { result: "ok", text: "250 made up" } },
   ],
   "a job of its own": ({ message, envelope }) => [{ type: "take", message, ids: [envelope], mac: "0".repeat(64) }],
@@ -86,12 +104,51 @@ interface Scope {
   postMessage(message: unknown): void;
 }
 const scope = self as unknown as Scope;
+const role = scope.name.replace(/-\d+$/, "") as Owned;
+/** Numbers of the attacker's questions. */
+const calls = callsOf(role);
 const doors = new Map<string, Transport>();
 /** The door that is being opened. */
 let opening: string | null = null;
 
+interface Received {
+  readonly type: string;
+  readonly call?: number;
+  readonly ids?: readonly string[];
+  readonly message?: unknown;
+  readonly session?: unknown;
+}
+
+/** An answer to what the attacker has said. */
+function isOwn({ call = 0, message, session }: Received): boolean {
+  return (call >= calls.first && call <= calls.last) ||
+    (saidAll !== null && (isSpent(message) || isLastSession(session)));
+}
+
+function isSpent(message: unknown): boolean {
+  return message !== undefined && message === spent();
+}
+
+function isLastSession(session: unknown): boolean {
+  return session !== undefined && session === (saidAll?.LAST_SESSIONS as Record<string, string> | undefined)?.[role];
+}
+
+/** The last of its answers at a door: chunks beyond the credit are refused. */
+function isLastAnswer({ type, call, message, session }: Received): boolean {
+  if (saidAll === null) return false;
+  if (call === calls.last || isLastSession(session)) return true;
+  return type === "refused" && isSpent(message);
+}
+
 self.addEventListener("message", (event) => {
-  const { type, name } = (event as MessageEvent).data as { readonly type?: string; readonly name?: string };
+  const { data } = event as MessageEvent;
+  if (Array.isArray(data)) {
+    // The door to main.
+    if (data.some(isLastAnswer)) console.error(`got: ${scope.name} ${role}-main`);
+    data.splice(0, data.length, ...data.filter((message) => !isOwn(message)));
+    return;
+  }
+  const { type, name } = data as { readonly type?: string; readonly name?: string };
   opening = type === "door" ? name! : null;
 });
 for (const { prototype } of [SocketTransport, PortTransport]) {
@@ -102,20 +159,33 @@ for (const { prototype } of [SocketTransport, PortTransport]) {
     let announced = false;
     const onpost = receiver.onpost.bind(receiver);
     receiver.onpost = (post) => {
-      const messages = post as { readonly type: string; readonly call?: number; readonly ids?: readonly string[] }[];
-      for (const { type, call = 0, ids: given } of messages) {
-        if (call >= OWN_CALLS) console.error(`got: ${type}`);
-        if (type !== "ids") continue;
+      const messages = post as Received[];
+      for (const message of messages) {
+        const { type, ids: given } = message;
+        if (isLastAnswer(message)) console.error(`got: ${scope.name} ${name}`);
+        if (type !== "ids" || announced) continue;
         ids = given!;
-        if (!announced) console.error(`ids: ${scope.name}`);
+        console.error(`ids: ${scope.name}`);
         announced = true;
       }
       // The isolate's own code would accuse whoever answers what it has not asked.
-      onpost(messages.filter(({ call = 0 }) => call < OWN_CALLS));
+      onpost(messages.filter((message) => !isOwn(message)));
     };
     if (name !== null) console.error(`up: ${scope.name} ${name}`);
     receive.call(this as never, receiver);
   };
+}
+
+/** Says all that may be said in the right form, see everything.ts. */
+async function sayEverything({ message, envelope }: Post): Promise<void> {
+  saidAll = await import("./everything.ts");
+  let count = 0;
+  for (const { door, messages } of saidAll.everything(role, { known: { message, envelope }, own: spent() ?? "" })) {
+    if (door.endsWith("-main")) scope.postMessage(messages);
+    else doors.get(door)!.post(messages, []);
+    count += messages.length;
+  }
+  console.error(`said: everything, ${count} messages`);
 }
 
 const orders = new BroadcastChannel("hostile");
@@ -126,6 +196,9 @@ orders.onmessage = ({ data }) => {
   if (post.payload === "nothing, and loops") { for (;;); }
   // The engine cannot end it.
   if (post.payload === "nothing, and computes") pbkdf2Sync("x", "y", 2 ** 31 - 1, 64, "sha512");
+  if (post.payload === "everything") {
+    return void sayEverything(post).catch((error) => console.error(`said: nothing: ${error.stack}`));
+  }
   const messages = PAYLOADS[post.payload]!(post);
   try {
     if (post.door === "main") scope.postMessage(messages);

@@ -68,6 +68,12 @@ const hurriedClock: Clock = {
     });
   },
 };
+/** Delays before an isolate starts again that has ended before: once the daemon serves they do not grow. */
+const RESTART_MS = 100, LATER_RESTARTS_MS = [200, 400, 800, 1_600, 3_200, 6_400, 12_800];
+const patientClock: Clock = {
+  ...systemClock,
+  after: (ms, run) => systemClock.after(serving && LATER_RESTARTS_MS.includes(ms) ? RESTART_MS : ms, run),
+};
 let serving = false;
 
 async function runParent(): Promise<void> {
@@ -83,7 +89,7 @@ async function runParent(): Promise<void> {
     traces: [],
     paused: { smtp: false, mda: Deno.args.includes("mda"), mta: Deno.args.includes("mta") },
     entry: (role) => new URL(`${role}.ts`, workers),
-    clock: Deno.args.includes("hurried") ? hurriedClock : systemClock,
+    clock: Deno.args.includes("hurried") ? hurriedClock : Deno.args.includes("patient") ? patientClock : systemClock,
     onready: () => {
       serving = true;
       console.error("info: Vaultpost (walled) starting");

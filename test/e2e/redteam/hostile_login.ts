@@ -1,0 +1,4 @@
+/** The real login isolate, which can be turned: see hostile.ts. */
+
+import "./hostile.ts";
+import "../../../workers/login.ts";

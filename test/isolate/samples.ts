@@ -1,0 +1,509 @@
+/**
+ * An example of every message of every door, at least one of each: a type that is left out does not compile. Long on purpose. For tests of what passes,
+ * and of what a hostile isolate makes of it (hostile_messages.ts).
+ */
+
+import type { DoorName, Doors, FromFiles, FromSigner, ToFiles, ToSigner } from "../../src/protocol/mod.ts";
+import { type Envelope, type EnvelopeContent } from "../../src/envelope/mod.ts";
+import type { CounterKey, GaugeKey } from "../../src/events/mod.ts";
+import { evpid, msgid } from "../ids.ts";
+
+/** What is named in all of them: a message, an envelope of it, and a session. */
+export const MESSAGE = msgid("0a0b0c0d"), ID = evpid("0a0b0c0d00000001"), SESSION = "00000000000000ff";
+const box = { local: "a", domain: "x.test" };
+const content: EnvelopeContent = {
+  id: ID,
+  sender: null,
+  rcpt: box,
+  dest: box,
+  origin: { address: "[::1]", hostname: "h", helo: "h", smtpname: "s", tag: "", username: "", authenticated: false },
+  dsn: { notify: 3, ret: "HDRS", envid: "", orcpt: "" },
+  action: "a",
+  agent: "mda",
+  internal: false,
+  createdAt: 1,
+  user: "u",
+  subAddress: "",
+  exec: "",
+  handling: { smtpUtf8: true, requireTls: true },
+};
+const envelope: Envelope = {
+  ...content,
+  tries: 1,
+  lastTryAt: 0,
+  lastBounceAt: 0,
+  errorLine: "x",
+  status: { class: 4, code: "4.7" },
+  suspended: false,
+  bounce: { kind: "delayed", text: "t", status: { class: 4, code: "4.7" }, delaySeconds: 1, ttlSeconds: 2 },
+};
+const bytes = new Uint8Array([1]);
+const account = { name: "u", uid: 0, gid: 0, home: "/" };
+const at = 0.5;
+
+/** Messages of each kind, at least one: a kind that is left out does not compile. */
+export type Samples<M extends { readonly type: string }> = {
+  readonly [T in M["type"]]: readonly (M extends unknown ? T extends M["type"] ? Omit<M, "type"> : never : never)[];
+};
+const agent: Samples<Doors["relay-queue"]["asks"]> = {
+  take: [{ message: MESSAGE, ids: [ID], mac: "m" }, { message: MESSAGE, ids: [ID], mac: "m", only: [] }],
+  open: [{ call: 1, message: MESSAGE, ids: [ID] }],
+  read: [{ call: 1, message: MESSAGE, index: 0 }],
+  outcome: [
+    { id: ID, outcome: { result: "ok", text: "t", dsnRelayed: true } },
+    { id: ID, outcome: { result: "loop", text: "t", status: { class: 5, code: "4.6" } } },
+  ],
+};
+const toAgent: Samples<Doors["relay-queue"]["answers"]> = {
+  opened: [{ call: 1, envelopes: [envelope], bytes: 1, chunks: 1, first: bytes }],
+  chunk: [{ call: 1, bytes }],
+  unreadable: [{ call: 1, text: "t" }],
+};
+const toLookup: Samples<Doors["smtp-lookup"]["asks"]> = {
+  expand: [{ call: 1, message: MESSAGE, origin: content.origin, tls: true, sender: box, rcpt: box }],
+  "client-name": [{ call: 1, address: "::1" }],
+  account: [{ call: 1, action: "a", user: "u" }],
+  smarthost: [{ call: 1, action: "a", domain: "x.test" }],
+  sources: [{ call: 1, action: "a" }],
+  credentials: [{ call: 1, action: "a", label: "l" }],
+  test: [{ call: 1, table: "t", service: "regex", key: "k" }],
+  dns: [{ call: 1, kind: "txt", name: "example.org" }],
+  "may-send": [{ call: 1, table: "t", user: "u", sender: null }],
+  "listener-name": [{ call: 1, table: "t", address: "::1" }],
+  authenticate: [{ call: 1, table: null, user: "u", password: "p", client: null }],
+  mechanisms: [{ call: 1, table: null }],
+  challenge: [{ call: 1, table: "t", user: "u", client: "[::1]" }],
+  prove: [{ call: 1, table: "t", user: "u", message: "m", proof: "p", client: null }],
+};
+const fromLookup: Samples<Doors["smtp-lookup"]["answers"]> = {
+  expanded: [
+    { call: 1, result: { ok: false, code: 550, text: "5.1.1 no" } },
+    {
+      call: 1,
+      result: {
+        ok: true,
+        targets: [
+          { agent: "mta", action: "a", dest: box, mac: "s" },
+          { agent: "mda", action: "a", dest: box, user: "u", subAddress: "", exec: "|x", mac: "s" },
+        ],
+        internal: [true, false],
+      },
+    },
+    {
+      call: 1,
+      result: { ok: true, targets: [{ agent: "mta", action: "a", dest: box }], internal: [false], grant: "0" },
+    },
+  ],
+  "client-name": [{ call: 1, hostname: "<unknown>", confirmed: "error" }],
+  dns: [
+    { call: 1, answer: { kind: "records", records: ["v=spf1 -all"] } },
+    { call: 1, answer: { kind: "none", exists: true } },
+    { call: 1, answer: { kind: "temporary" } },
+  ],
+  account: [
+    { call: 1, result: { ok: true, account, identity: account } },
+    { call: 1, result: { ok: false, temporary: true, text: "t" } },
+  ],
+  smarthost: [{ call: 1, url: null }, { call: 1, url: "smtp://x", others: ["smtp://y"] }],
+  authenticated: [{ call: 1, result: "permfail" }],
+  mechanisms: [{ call: 1, scram: true }],
+  challenge: [{ call: 1, challenge: null }, { call: 1, challenge: { salt: "s", iterations: 4096 } }],
+  proved: [{ call: 1, result: "ok", signature: "" }],
+  tested: [{ call: 1, found: true }],
+  "may-send": [{ call: 1, result: "tempfail" }],
+  "listener-name": [{ call: 1, name: null }],
+  sources: [{ call: 1, sources: [{ address: "::1", helo: null }] }],
+  credentials: [{ call: 1, credentials: null }, { call: 1, credentials: null, lack: "form" }, {
+    call: 1,
+    credentials: { user: "u", password: "p" },
+  }],
+};
+const toFilter: Samples<Doors["smtp-filter"]["asks"]> = {
+  event: [{ session: SESSION, processes: ["p"], subsystem: "smtp-in", event: "tx-mail", params: "", at }],
+  request: [{ session: SESSION, process: "p", phase: "connect", token: SESSION, param: "x", at }],
+  lines: [{ session: SESSION, process: "p", token: SESSION, bytes, at }],
+  taken: [{ process: "p", bytes: 1 }],
+  gone: [{ session: SESSION }],
+};
+const fromFilter: Samples<Doors["smtp-filter"]["answers"]> = {
+  registered: [{
+    registrations: [{ process: "p", phases: ["data-line"], events: { "smtp-in": ["timeout"], "smtp-out": [] } }],
+  }],
+  hold: [{ on: true }],
+  lost: [{}],
+  answer: [
+    { session: SESSION, token: SESSION, decision: { kind: "junk" } },
+    { session: SESSION, token: SESSION, decision: { kind: "reject", text: "550 no" } },
+  ],
+  lines: [{ session: SESSION, process: "p", token: SESSION, bytes }],
+  taken: [{ session: SESSION, process: "p", bytes: 1 }],
+  reported: [{ session: SESSION, name: "n", message: "m" }],
+};
+const job = { message: MESSAGE, action: "a", lane: "k", ids: [ID], mac: "m" };
+const listed = { ...envelope, expiresAt: 2 };
+
+const path = { from: null, to: box, rcpt: box };
+const attempt = {
+  ...path,
+  session: SESSION,
+  envelope: ID,
+  delayMs: -1,
+  outcome: "ok",
+  stat: "s",
+} as const;
+const gone = { ...path, agent: "bounce", envelope: ID, delayMs: 1, stat: "s" } as const;
+const text = { log: [{ level: "crit", text: "t" }], trace: [{ trace: "io", text: "io: t" }] } as const;
+const count = (key: CounterKey) => ({ count: [{ key, by: -1 }] });
+const gauge = (key: GaugeKey) => ({ gauge: [{ key, to: 1 }] });
+
+const session = { descriptor: 3, listener: 0, peer: { address: "::1", port: 25, uid: 0 }, sessionNumber: 1 };
+const written = { trace: bytes, first: bytes, bytes: 6, chunks: 1 };
+const files: { asks: Samples<FromFiles>; answers: Samples<ToFiles> } = {
+  asks: {
+    done: [
+      { number: 1, result: { kind: "written" } },
+      { number: 1, result: { kind: "locked", text: "why" } },
+      { number: 1, result: { kind: "failed", code: 75, text: "why" } },
+      { number: 1, result: { kind: "forward", forward: { kind: "text", path: "/h/.forward", text: "bob" } } },
+    ],
+    read: [{ number: 1, index: 2 }],
+  },
+  answers: {
+    flags: [{ flags: new SharedArrayBuffer(12) }],
+    task: [
+      { number: 1, task: { kind: "forward", who: account, suffix: "+x" } },
+      { number: 1, task: { kind: "mbox", who: account, path: "/b", from: "a@b", message: written } },
+      {
+        number: 1,
+        task: {
+          kind: "maildir",
+          who: account,
+          directory: "/m",
+          junk: false,
+          extension: "",
+          spam: false,
+          envelope: { id: evpid("a".repeat(16)), createdAt: 1 },
+          message: written,
+        },
+      },
+    ],
+    chunk: [{ number: 1, bytes: bytes, text: "" }, { number: 1, bytes: null, text: "no" }],
+  },
+};
+
+const signer: { asks: Samples<ToSigner>; answers: Samples<FromSigner> } = {
+  asks: {
+    sign: [
+      { call: 1, message: MESSAGE, grant: "0", domain: "example.org", selector: "s2026", hash: new Uint8Array(32) },
+    ],
+  },
+  answers: {
+    signed: [
+      { call: 1, signature: new Uint8Array(256) },
+      { call: 1, signature: null, refusal: "key" },
+      { call: 1, signature: null, refusal: "spent" },
+    ],
+  },
+};
+
+export const SAMPLES: {
+  readonly [N in DoorName]: { asks: Samples<Doors[N]["asks"]>; answers: Samples<Doors[N]["answers"]> };
+} = {
+  "mailbox-delivery": files,
+  "file-privileged": files,
+  "forward-main": files,
+  "smtp-lookup": { asks: toLookup, answers: fromLookup },
+  "relay-lookup": { asks: toLookup, answers: fromLookup },
+  "delivery-lookup": { asks: toLookup, answers: fromLookup },
+  "privileged-lookup": { asks: toLookup, answers: fromLookup },
+  "queue-lookup": { asks: toLookup, answers: fromLookup },
+  "smtp-queue": {
+    asks: {
+      chunk: [{ message: MESSAGE, bytes }],
+      commit: [{ message: MESSAGE, tail: bytes, envelopes: [content] }],
+      abort: [{ message: MESSAGE }],
+      "dmarc-result": [{
+        result: {
+          policy: {
+            domain: "a.example",
+            p: "reject",
+            sp: null,
+            np: "none",
+            adkim: "r",
+            aspf: "s",
+            fo: "1:d",
+            testing: false,
+          },
+          row: {
+            source: "2001:db8::1",
+            disposition: "none",
+            dkim: "fail",
+            spf: "fail",
+            override: "local_policy",
+            headerFrom: "b.a.example",
+            envelopeFrom: "",
+            dkimAuth: [{ domain: "c.example", selector: "s", result: "fail" }],
+            spfAuth: null,
+          },
+        },
+      }],
+      "ids-wanted": [{}],
+    },
+    answers: {
+      ids: [{ ids: [MESSAGE] }],
+      credit: [{ message: MESSAGE }, { message: MESSAGE, spent: bytes.buffer }, {
+        message: MESSAGE,
+        spent: new ArrayBuffer(300_000),
+      }],
+      committed: [{ message: MESSAGE, number: 1 }],
+      room: [{ bytes: Infinity }, { bytes: 0 }],
+      refused: [{ message: MESSAGE, code: 452, text: "4.3.1 full" }],
+    },
+  },
+  "queue-scheduler": {
+    asks: {
+      enqueued: [{
+        tickets: [{
+          id: ID,
+          agent: "mta",
+          action: "a",
+          lane: "",
+          createdAt: 1,
+          expiresAt: 2,
+          tries: 0,
+          suspended: false,
+        }],
+      }],
+      settled: [{ id: ID, again: true }],
+      dropped: [{ ids: [ID] }],
+      loaded: [{}],
+    },
+    answers: { expired: [{ ids: [ID] }], dsn: [{ message: MESSAGE, ids: [ID] }] },
+  },
+  "scheduler-relay": { asks: { job: [job] }, answers: { reschedule: [{ ids: [ID] }] } },
+  "scheduler-delivery": { asks: { job: [job] }, answers: {} },
+  "relay-queue": { asks: agent, answers: toAgent },
+  "delivery-queue": { asks: agent, answers: toAgent },
+  "privileged-queue": { asks: agent, answers: toAgent },
+  "delivery-privileged": {
+    asks: { "privileged-job": [{ call: 1, ...job, only: [ID] }] },
+    answers: { "privileged-job-done": [{ call: 1 }] },
+  },
+  "lookup-filter": {
+    asks: {
+      table: [
+        { call: 1, table: "t", request: { op: "update" } },
+        { call: 1, table: "t", request: { op: "lookup", service: "auth", key: "k" } },
+        { call: 1, table: "t", request: { op: "fetch", service: "source" } },
+      ],
+    },
+    answers: {
+      table: [
+        { call: 1, answer: { result: "ok" } },
+        { call: 1, answer: { result: "found", value: "" } },
+        { call: 1, answer: { result: "error", reason: "r", unserved: true } },
+      ],
+    },
+  },
+  "smtp-filter": { asks: toFilter, answers: fromFilter },
+  "relay-filter": { asks: toFilter, answers: fromFilter },
+  "smtp-signer": signer,
+  "queue-signer": signer,
+  "lookup-login": {
+    asks: {
+      verify: [{ call: 1, hash: "h", password: "p" }],
+      prove: [{ call: 1, verifier: "v", message: "m", proof: "p" }],
+    },
+    answers: {
+      verified: [{ call: 1, result: "unknown" }],
+      proved: [{ call: 1, result: "match", signature: "s" }],
+    },
+  },
+  "control-queue": {
+    asks: {
+      list: [{ call: 1, message: null, after: "", limit: 1 }, {
+        call: 1,
+        message: MESSAGE,
+        after: ID,
+        limit: 1,
+        messages: 1,
+      }],
+      envelope: [{ call: 1, id: ID }],
+      damaged: [{ call: 1 }],
+      "disk-errors": [{ call: 1 }],
+      body: [{ call: 1, message: MESSAGE, index: 0 }],
+      export: [{ call: 1, after: "" }],
+      discover: [{ call: 1, message: MESSAGE, envelope: null }],
+      remove: [{ call: 1, target: "all", after: "" }, { call: 1, target: { ids: [ID] }, after: ID }],
+      suspend: [{ call: 1, target: { message: MESSAGE }, after: "", suspended: true }],
+    },
+    answers: {
+      listed: [{ call: 1, envelopes: [listed], next: null }],
+      damaged: [{ call: 1, lines: ["l"] }],
+      "disk-errors": [{ call: 1, lines: [] }],
+      envelope: [{ call: 1, text: null }],
+      body: [{ call: 1, chunks: 0, bytes: null }, { call: 1, chunks: 1, bytes }],
+      exported: [{ call: 1, envelopes: [{ id: ID, text: null }] }],
+      discovered: [{ call: 1, count: 0, error: "e" }],
+      removed: [{ call: 1, ids: [ID], next: ID }],
+      suspended: [{ call: 1, ids: [], next: null }],
+    },
+  },
+  "control-scheduler": {
+    asks: {
+      schedule: [{ call: 1, target: { domain: "x.test" }, from: 0 }],
+      find: [{ call: 1, domain: "x.test", from: 0 }],
+      suspend: [{ call: 1, ids: [ID], suspended: false }],
+      pause: [{ call: 1, agent: "mda", paused: true }],
+      states: [{ call: 1, ids: [] }],
+    },
+    answers: {
+      suspended: [{ call: 1, count: 1 }],
+      scheduled: [{ call: 1, count: 1, next: null }],
+      found: [{ call: 1, ids: [ID], next: 7 }],
+      paused: [{ call: 1, changed: true }],
+      states: [{ call: 1, states: [{ id: ID, state: "held", at }] }],
+    },
+  },
+  "control-relay": {
+    asks: { show: [{ call: 1, what: "routes" }], "resume-route": [{ call: 1, route: 99 }] },
+    answers: { shown: [{ call: 1, lines: ["l"] }] },
+  },
+  "control-lookup": {
+    asks: { "update-table": [{ call: 1, table: "t" }], "table-faults": [{ call: 1 }] },
+    answers: { updated: [{ call: 1, error: null }], "table-faults": [{ call: 1, faults: ["f"] }] },
+  },
+  "smtp-main": {
+    asks: {
+      "sessions-ended": [{ sessionNumbers: [1] }],
+      source: [{ call: 1, sessionNumber: 1, address: "2001:db8::1" }],
+    },
+    answers: {
+      session: [session, { ...session, peer: { ...session.peer, uid: null, local: "::1" } }],
+      source: [{ call: 1, admitted: true }],
+    },
+  },
+  "lookup-main": {
+    asks: {
+      account: [{ call: 1, name: "n" }],
+      login: [{ call: 1, user: "u", password: "p" }],
+      crypt: [{ call: 1, hash: "h", password: "p" }],
+      forward: [{ call: 1, who: account, suffix: "+x" }],
+      "table-file": [{ call: 1, path: "/t", from: 0, stamp: null }, { call: 1, path: "/t", from: 9, stamp: "1 2" }],
+      "table-stamp": [{ call: 1, path: "/t" }],
+      "txt-answer": [
+        { question: 1, answer: { kind: "records", records: ["v=DKIM1"] } },
+        { question: 2, answer: { kind: "none", exists: true } },
+        { question: 3, answer: { kind: "temporary" } },
+      ],
+    },
+    answers: {
+      account: [{ call: 1, result: account }, { call: 1, result: null }, { call: 1, result: { error: "e" } }],
+      login: [{ call: 1, result: "match" }],
+      crypt: [{ call: 1, result: "unknown" }],
+      forward: [{ call: 1, result: { kind: "none" } }, { call: 1, result: { error: "e" } }],
+      "table-file": [
+        { call: 1, result: { stamp: "1 2", size: 1, octets: new Uint8Array(1) } },
+        { call: 1, result: { error: "e" } },
+      ],
+      "table-stamp": [{ call: 1, result: { stamp: "1 2" } }, { call: 1, result: { error: "e" } }],
+      txt: [{ question: 1, name: "s._domainkey.example.org" }],
+    },
+  },
+  "control-main": {
+    asks: {
+      stop: [{ call: 1 }],
+      "pause-smtp": [{ call: 1, paused: true }],
+      "update-pki": [{ call: 1 }],
+      "update-dkim": [{ call: 1 }],
+      "dkim-check": [{ call: 1 }],
+      "dkim-rotate": [{ call: 1, domain: "example.org" }],
+      "check-table": [{ call: 1, table: "t" }],
+      isolates: [{ call: 1 }],
+      walls: [{ call: 1 }],
+      verbosity: [{ call: 1, verbose: true, traces: ["io"] }],
+      syslog: [{ lines: [{ level: "info", text: "t" }] }],
+    },
+    answers: {
+      session: [{ ...session, listener: -2 }],
+      answer: [{ call: 1, changed: true, error: null }],
+      dkim: [{ call: 1, lines: ["l"], error: null }, { call: 1, lines: [], error: "e" }],
+      walls: [
+        { call: 1, processes: [] },
+        {
+          call: 1,
+          processes: [
+            { process: "front", pid: 2, stands: ["a"], says: ["b"], missing: ["c"], isolates: ["d"] },
+            { process: "out", pid: null, stands: [], says: [], missing: [], isolates: [] },
+          ],
+        },
+      ],
+    },
+  },
+  "filter-main": {
+    asks: { program: [{ pid: 2, running: true }], "lost-program": [{ reason: "r" }] },
+    answers: {},
+  },
+  "delivery-main": { asks: { grow: [{ role: "mailbox" }] }, answers: {} },
+  "privileged-main": { asks: { grow: [{ role: "file" }] }, answers: {} },
+  "smtp-control": {
+    asks: {
+      ...text,
+      "smtp-connected": [{ session: SESSION, address: "a", host: "h", family: "inet6", smtps: true }],
+      "smtp-tls": [{ session: SESSION, ciphers: "c" }],
+      "smtp-cert-check": [{ session: SESSION, result: "verified", fingerprint: "f" }],
+      "smtp-authentication": [{ session: SESSION, user: "u", result: "ok" }],
+      "smtp-message": [{ session: SESSION, message: MESSAGE, bytes: 0, rcpts: 1, proto: "SMTP" }],
+      "smtp-committed": [{ number: 1 }],
+      "smtp-signed": [{ session: SESSION, message: MESSAGE, domain: "example.org", selectors: ["s2026"] }],
+      "smtp-unsigned": [{ session: SESSION, message: MESSAGE, deferred: false, reason: "r" }],
+      "smtp-envelope": [{ session: SESSION, envelope: ID, from: null, to: box }],
+      "smtp-failed-command": [{ session: SESSION, command: "c\r\n", reply: "r", address: "a" }],
+      "smtp-bad-input": [{ session: SESSION, reply: "r", address: "" }],
+      "smtp-disconnected": [{ session: SESSION, reason: "quit", tls: true, smtps: false, local: false }],
+    },
+    answers: {},
+  },
+  "lookup-control": { asks: text, answers: {} },
+  "queue-control": {
+    asks: {
+      ...text,
+      ...count("scheduler.delivery.ok"),
+      ...gauge("queue.damaged"),
+      "queue-expire": [gone],
+      "queue-remove": [gone],
+      "queue-signed": [{ message: MESSAGE, domain: "example.org", selectors: [] }],
+      "queue-unsigned": [{ message: MESSAGE, deferred: true, reason: "r" }],
+    },
+    answers: {},
+  },
+  "scheduler-control": {
+    asks: { ...text, ...count("scheduler.envelope.incoming"), ...gauge("scheduler.envelope") },
+    answers: {},
+  },
+  "relay-control": {
+    asks: {
+      ...text,
+      ...gauge("mta.session"),
+      "relay-connecting": [{ session: SESSION, address: "a", host: "h" }],
+      "relay-connected": [{ session: SESSION }],
+      "relay-tls": [{ session: SESSION, ciphers: "c" }],
+      "relay-cert-check": [{ session: SESSION, result: "valid", fingerprint: "f" }],
+      "relay-error": [{ session: SESSION, reason: "r" }],
+      "relay-disconnected": [{ session: SESSION, reason: "r", messages: 0 }],
+      delivery: [{ ...attempt, accepted: { isolate: 0, life: 1, number: 2 }, agent: "mta", source: "-", relay: "r" }],
+    },
+    answers: {},
+  },
+  "delivery-control": {
+    asks: { ...text, ...gauge("mda.user"), delivery: [{ ...attempt, agent: "mda", user: "u" }] },
+    answers: {},
+  },
+  "privileged-control": {
+    asks: { ...text, ...gauge("mda.user"), delivery: [{ ...attempt, agent: "mda", user: "u" }] },
+    answers: {},
+  },
+  "filter-control": { asks: text, answers: {} },
+  "login-control": { asks: text, answers: {} },
+  "signer-control": { asks: text, answers: {} },
+};
