@@ -170,7 +170,7 @@ function chanceOf(rule: Rule, contents: Contents, stranger: Stranger): Chance {
       : ask(rule.for, "domain", stranger.domain),
     rule.auth === null ? "must" : truth(rule.auth.negated || (rule.auth.test?.negated ?? false)),
     rule.rcptTo === null ? "must" : ask(rule.rcptTo, "mailaddr", `someone@${stranger.domain}`),
-    rule.helo === null && rule.mailFrom === null && rule.tls === null ? "must" : "can",
+    rule.helo === null && rule.mailFrom === null && rule.tls === null && rule.mailAuth === null ? "must" : "can",
   ];
   return chances.includes("never") ? "never" : chances.includes("can") ? "can" : "must";
 }

@@ -5,7 +5,7 @@ import type { Config, Rule, SourceLine } from "../config/mod.ts";
 import { BUILTIN_TABLES } from "../config/defaults.ts";
 import { testOf } from "../config/filter_condition.ts";
 import { isNetwork, shown } from "../config/values.ts";
-import { asciiDomain, type MailAuthMethod, mailAuthWordsOf, unicodeDomain } from "../envelope/mod.ts";
+import { asciiDomain, isMailAuthKey, type MailAuthMethod, mailAuthWordsOf, unicodeDomain } from "../envelope/mod.ts";
 import type { Contents, Entry } from "./entries.ts";
 import type { MachineState } from "./machine.ts";
 
@@ -38,10 +38,19 @@ export function lookAtPatterns(
       const known = mailAuthWordsOf(method);
       return known.includes(key) ? null : `"${shown(key)}" is no result of ${method}: these are ${known.join(", ")}`;
     });
-  for (const { at, from, helo, mailFrom, rcptTo, for: destination } of config.rules) {
+  for (const { at, from, helo, mailFrom, rcptTo, mailAuth, for: destination } of config.rules) {
     if (from.kind === "source" && !from.regex) networks(from.table, at);
     const rdns = from.kind === "rdns" ? from.test : null;
     for (const test of [destination, helo, rdns]) if (test !== null && !test.regex) domains(test.table, at);
+    if (mailAuth !== null) {
+      look(
+        "results in",
+        mailAuth.table,
+        at,
+        ({ key }) =>
+          isMailAuthKey(key) ? null : `"${shown(key)}" is no result, and fits none: write one as "dmarc=quarantine"`,
+      );
+    }
     for (const test of [mailFrom, rcptTo]) if (test !== null && !test.regex) addresses(test.table, at);
   }
   for (const step of Object.values(config.filters).flat()) {

@@ -104,7 +104,7 @@ function covers(first: Rule, second: Rule, known: Known, part: Part | null = nul
     coversFor(first, second, keysOf("for"), keysOf("rcptTo"), known) && within(first.helo, second.helo, "domain") &&
     coversAuth(first.auth, second.auth) &&
     (first.tls === null || (second.tls !== null && first.tls.negated === second.tls.negated)) &&
-    within(first.mailFrom, second.mailFrom, "mailaddr") &&
+    within(first.mailFrom, second.mailFrom, "mailaddr") && within(first.mailAuth, second.mailAuth, "string") &&
     coversRcptTo(first, second, keysOf("for"), keysOf("rcptTo"), known);
 }
 

@@ -113,6 +113,8 @@ export interface Rule {
   readonly tls: { readonly negated: boolean } | null;
   readonly mailFrom: TableTest | null;
   readonly rcptTo: TableTest | null;
+  /** Keys such as `dmarc=fail`, of a message that was checked. */
+  readonly mailAuth: TableTest | null;
   readonly outcome: { readonly kind: "reject" } | { readonly kind: "action"; readonly name: string };
 }
 

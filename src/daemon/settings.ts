@@ -120,6 +120,7 @@ function smtpSettings({ config, around, shared, certificates }: Common): SmtpSet
     bannerDelayMs: config.smtp.bannerDelaySeconds * 1000,
     trusted: config.smtp.trusted,
     idleTimeoutMs: IDLE_TIMEOUT_MS,
+    rulesSeeMailAuth: config.rules.some(({ mailAuth }) => mailAuth !== null),
     filters: only(config.filters, around.listeners.flatMap(({ filter }) => filter ?? [])),
     ...signs(around) ? cutKeys(around.signing).others : {},
     ...(config.dmarcReports === null ? {} : { dmarcReports: config.dmarcReports.from }),

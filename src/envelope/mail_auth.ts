@@ -36,6 +36,12 @@ export function mailAuthKeys(mailAuth: MailAuth): readonly string[] {
   return METHODS.flatMap((method) => mailAuthWords(mailAuth, method).map((word) => `${method}=${word}`));
 }
 
+/** Returns whether `key` is one of those that a message may have: `method=word`. */
+export function isMailAuthKey(key: string): boolean {
+  const [method = "", word = "", more] = key.split("=");
+  return more === undefined && METHODS.some((one) => one === method) && isMailAuthWord(method as MailAuthMethod, word);
+}
+
 /** Returns whether a condition may ask for `word` of this method: a result, or for DMARC a policy. */
 export function isMailAuthWord(method: MailAuthMethod, word: string): boolean {
   return mailAuthWordsOf(method).includes(word);

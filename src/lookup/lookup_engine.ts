@@ -9,6 +9,7 @@ import {
   asciiAddress,
   asciiDomain,
   formatMailbox,
+  mailAuthKeys,
   type Mailbox,
   type ReversePath,
   unicodeDomain,
@@ -61,6 +62,7 @@ export interface Machine extends TableDisk {
 }
 
 type TestQuestion = Extract<ToLookup, { type: "test" }>;
+type ExpandQuestion = Omit<ExpansionRequest, "mailAuth"> & Pick<Extract<ToLookup, { type: "expand" }>, "mailAuth">;
 
 /** How long an expansion may keep others waiting, in milliseconds. */
 const TURN_MS = 2;
@@ -69,6 +71,8 @@ export class Lookups {
   readonly #actions: ReadonlyMap<string, Action>;
   readonly #tables: TableSet;
   readonly #rules: RuleSet;
+  /** Rules look at what messages were found to be. */
+  readonly #seeMailAuth: boolean;
   readonly #machine: Machine;
   readonly #expansion: ExpansionLookups;
   readonly #filterTables: ReadonlySet<string>;
@@ -97,6 +101,7 @@ export class Lookups {
     const files = Object.values(settings.tableFiles).map((file) => openTableFile(file, around));
     this.#tables = new TableSet(settings.tables, names, delimiter, observer, [...programs, ...files]);
     this.#rules = new RuleSet(settings.rules, this.#tables, observer);
+    this.#seeMailAuth = settings.rules.some(({ mailAuth }) => mailAuth !== null);
     this.#machine = machine;
     this.#expansion = {
       delimiter,
@@ -114,7 +119,20 @@ export class Lookups {
   }
 
   /** Who gets the mail for this recipient; at once when no other isolate must be asked. */
-  expand(request: ExpansionRequest): Expansion | Promise<Expansion> {
+  expand({ mailAuth, ...request }: ExpandQuestion): Expansion | Promise<Expansion> {
+    if (mailAuth === undefined) return this.#expand(request);
+    if (mailAuth !== "unknown") return this.#expand({ ...request, mailAuth: mailAuthKeys(mailAuth) });
+    // Whoever might get the message is no mistake yet.
+    return whenKnown(this.#expand({ ...request, mailAuth: { assumed: false } }), (surely) => {
+      if (surely.ok || !this.#seeMailAuth) return surely;
+      return whenKnown(
+        this.#expand({ ...request, mailAuth: { assumed: true } }),
+        (perhaps) => perhaps.ok ? perhaps : surely,
+      );
+    });
+  }
+
+  #expand(request: ExpansionRequest): Expansion | Promise<Expansion> {
     const expander = new Expander(this.#expansion, request);
     return this.#resumable.settle(() => {
       this.#turn.begin();
@@ -367,6 +385,11 @@ function decodeOwn(address: Mailbox, keys: SrsKeys, warn: (text: string) => void
   if (result.ok) return result.mailbox;
   warn(`SRS: ${formatMailbox(address)} is not taken back: ${result.reason}`);
   return null;
+}
+
+/** Goes on at once when the value is there, else when it has come. */
+function whenKnown<T>(value: T | Promise<T>, goOn: (value: T) => T | Promise<T>): T | Promise<T> {
+  return value instanceof Promise ? value.then(goOn) : goOn(value);
 }
 
 /** No URL and a failed lookup are one to the relay: it tries again later. */

@@ -1,6 +1,6 @@
 /** What is said at the doors of lookup: who gets which mail, who may log in, what tables hold. Types, limits and checks only. */
 
-import type { Deliverable, Mailbox, MessageId, Origin, ReversePath } from "../envelope/mod.ts";
+import type { Deliverable, MailAuth, Mailbox, MessageId, Origin, ReversePath } from "../envelope/mod.ts";
 import type { DnsAnswer } from "../mail_auth/dns.ts";
 import {
   type Check,
@@ -25,6 +25,7 @@ import {
   deliverable,
   longText,
   mac,
+  mailAuth,
   mailbox,
   messageId,
   origin,
@@ -41,6 +42,8 @@ export type ToLookup =
     readonly tls: boolean;
     readonly sender: ReversePath;
     readonly rcpt: Mailbox;
+    /** Of a message that is checked; `unknown` as long as it has not come: the answer is that of rules that may match then. */
+    readonly mailAuth?: MailAuth | "unknown";
   }
   /** Name of an IP address, forward-confirmed or not. */
   | { readonly type: "client-name"; readonly call: number; readonly address: string }
@@ -209,7 +212,15 @@ const word = text();
 const table = nullOr(word), client = nullOr(word);
 
 const TO_LOOKUP: MessageTable<ToLookup> = {
-  expand: { call, message: messageId, origin, tls: flag, sender: reversePath, rcpt: mailbox },
+  expand: {
+    call,
+    message: messageId,
+    origin,
+    tls: flag,
+    sender: reversePath,
+    rcpt: mailbox,
+    mailAuth: optional(either(oneOf("unknown"), mailAuth)),
+  },
   "client-name": { call, address: word },
   account: { call, action: word, user: word },
   smarthost: { call, action: word, domain: word },

@@ -88,6 +88,8 @@ export interface SmtpSettings extends LimitsFor<"smtp", "smtp"> {
   readonly idleTimeoutMs: number;
   /** Whom reports of DMARC are from: what comes for this address alone is in none. Absent: nothing is counted. */
   readonly dmarcReports?: Mailbox;
+  /** Rules look at what messages were found to be: recipients are decided about anew at the end of a message. */
+  readonly rulesSeeMailAuth?: boolean;
   /** Filters of the listeners: their steps in order. */
   readonly filters?: Readonly<Record<string, readonly FilterStep[]>>;
   /** Keys that sign now: those of one domain in the order of their signatures. Absent: none. */

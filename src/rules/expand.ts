@@ -20,7 +20,7 @@ import {
 } from "../tables/mod.ts";
 import { oncePer } from "./copies.ts";
 import { aliasKeys, splitTag, virtualKeys } from "./keys.ts";
-import type { Decision, Subject } from "./match.ts";
+import type { Decision, KnownMailAuth, Subject } from "./match.ts";
 import { errorRefusal, type Refusal, refusals } from "./replies.ts";
 
 /** What the RCPT command brought. */
@@ -29,6 +29,8 @@ export interface ExpansionRequest {
   readonly tls: boolean;
   readonly sender: ReversePath;
   readonly rcpt: Mailbox;
+  /** Of a message that is checked. */
+  readonly mailAuth?: KnownMailAuth;
 }
 
 /** All that expansion may ask. */
@@ -176,14 +178,15 @@ export class Expander {
   }
 
   #expandAddress(node: Node, dest: Mailbox): Refusal | null {
-    const { origin, tls, sender } = this.#request;
+    const { origin, tls, sender, mailAuth } = this.#request;
     // A bounce to an address that this server wrote: it comes from here, as the forwarded mail did.
     const original = sender === null && isSrs(dest.local) ? this.#lookups.decodeSrs(dest) : null;
     if (original !== null) {
       this.#insert({ type: "address", mailbox: original }, node);
       return null;
     }
-    const decision = this.#lookups.match({ origin, tls, sender, dest, internal: node.parent !== null });
+    const known = mailAuth === undefined ? {} : { mailAuth };
+    const decision = this.#lookups.match({ origin, tls, sender, dest, internal: node.parent !== null, ...known });
     if (decision.kind === "error") return this.#fail(new LookupError(decision.reason), "Rules", "temporary");
     if (decision.kind !== "action") {
       this.#blame(node, formatMailbox(dest), decision.kind === "reject" ? "a rule rejects it" : "no rule takes it");

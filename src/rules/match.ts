@@ -15,7 +15,15 @@ export interface Subject {
   readonly dest: Mailbox;
   /** Made by expansion: its source is "local", whoever the client is. */
   readonly internal: boolean;
+  /** What the message was found to be; absent for one that is not checked. */
+  readonly mailAuth?: KnownMailAuth;
 }
+
+/**
+ * What is known of the checks of a message: the keys of its results, or before it has come, whether rules that look at them are taken to match. Those that
+ * reject are never taken to.
+ */
+export type KnownMailAuth = readonly string[] | { readonly assumed: boolean };
 
 export type Decision =
   | { readonly kind: "action"; readonly name: string; readonly rule: Rule }
@@ -90,8 +98,23 @@ function compileRule(rule: Rule, tables: TableSource): Criterion[] {
     rule.tls && negatable(rule.tls, ({ tls }) => tls),
     rule.mailFrom && compileTest(rule.mailFrom, "mailaddr", tables, ({ sender }) => mailboxKey(sender)),
     rule.rcptTo && compileTest(rule.rcptTo, "mailaddr", tables, ({ dest }) => mailboxKey(dest)),
+    rule.mailAuth && compileMailAuth(rule.mailAuth, rule, tables),
   ];
   return criteria.filter((criterion) => criterion !== null);
+}
+
+/** A message that is not checked is in no table of results, and in no table's negation. */
+function compileMailAuth({ table: name, negated }: TableTest, { outcome }: Rule, tables: TableSource): Criterion {
+  const table = tables.get(name);
+  return ({ mailAuth }) => {
+    if (mailAuth === undefined) return false;
+    if ("assumed" in mailAuth) return mailAuth.assumed && outcome.kind !== "reject";
+    for (const key of mailAuth) {
+      const found = table.check("string", key);
+      if (found !== false) return found === true ? !negated : found;
+    }
+    return negated;
+  };
 }
 
 /** The null reverse-path is `@`. */

@@ -20,6 +20,7 @@ import {
 } from "./message/incoming.ts";
 import { Reception } from "./message/reception.ts";
 import type { Host, SessionFilters } from "./filter/session_filters.ts";
+import { isChecked } from "./mail_check.ts";
 import { ProgressTimer } from "./progress_timer.ts";
 import { ReplyBuffer } from "./reply_buffer.ts";
 import { maybeSecret, step, takes } from "./session/session.ts";
@@ -410,7 +411,9 @@ export class Connection implements Host {
     if (message === null) return void this.#unasked.push(recipient);
     const { slot, sender, rcpt } = recipient;
     const tls = this.session.ciphers !== null;
-    this.#deps.expand(this, slot, { message, origin: this.session.origin!, tls, sender, rcpt });
+    const checked = this.#deps.reconsider !== undefined && isChecked(this.session, this.facts);
+    const mailAuth = checked ? { mailAuth: "unknown" } as const : {};
+    this.#deps.expand(this, slot, { message, origin: this.session.origin!, tls, sender, rcpt, ...mailAuth });
   }
 
   /** The transaction is over, and no message came of it. */

@@ -82,9 +82,9 @@ export class LookupClient {
     if (this.#now() - this.#missingSince >= MISSED_MS) this.#reset();
   }
 
-  /** Asks where a recipient goes. `answer` is not called when lookup is replaced first. */
-  expand(question: ExpandQuestion, answer: (result: Expansion) => void): void {
-    const call = this.#await("expanded", (message) => answer(message.result));
+  /** Asks where a recipient goes. `answer` is not called when lookup is replaced first, but `lost`. */
+  expand(question: ExpandQuestion, answer: (result: Expansion) => void, lost?: () => void): void {
+    const call = this.#await("expanded", (message) => answer(message.result), lost);
     this.#channel.send({ type: "expand", call, ...question });
   }
 

@@ -1,6 +1,6 @@
 /** The state of the smtp isolate: sessions come in from main and end here. Holds what all of them share; one session is connection.ts. */
 
-import { newEnvelopeId, newSessionId } from "../envelope/mod.ts";
+import { type MailAuth, type MessageId, newEnvelopeId, newSessionId } from "../envelope/mod.ts";
 import type {
   Certificates,
   FilterToSession,
@@ -36,7 +36,8 @@ import { QueueClient } from "./queue_client.ts";
 import { countingFor } from "./report_results.ts";
 import { authenticationBy, type AuthenticatorSource } from "./message/authentication.ts";
 import { dateWriter } from "./message/received.ts";
-import type { ConnectionFacts, ScramQuestion } from "./session/state.ts";
+import { reconsider } from "./reconsider.ts";
+import type { ConnectionFacts, ScramQuestion, Session } from "./session/state.ts";
 import { FairTurns } from "./fair_turns.ts";
 import { SocketWire, type Wire } from "./wire.ts";
 import type { Clock } from "../clock.ts";
@@ -147,6 +148,12 @@ export class SmtpService {
       newEnvelopeId,
       newToken: newSessionId,
       authentication: authenticationBy(this.#authenticators()),
+      ...(settings.rulesSeeMailAuth === true
+        ? {
+          reconsider: (session: Session, message: MessageId, mailAuth: MailAuth) =>
+            reconsider(this.#lookup, { session, message, mailAuth }),
+        }
+        : {}),
       expand: (connection, slot, question) =>
         this.#lookup.expand(question, (result) => connection.expanded(slot, result)),
       authenticate: (connection, user, password) => this.#authenticate(connection, user, password),

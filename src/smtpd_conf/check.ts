@@ -32,6 +32,12 @@ export function checkDraft(draft: Draft): Diagnostic[] {
       found.push({ ...at, message: '"dkim" needs a key: add a line: dkim DOMAIN selector NAME key FILE' });
     }
   }
+  if (draft.listen.every(({ mailAuth }) => mailAuth === null)) {
+    for (const { at, mailAuth } of draft.rules) {
+      if (mailAuth === null) continue;
+      found.push({ ...at, message: '"mail-auth" of a rule needs a listener that checks mail: listen on … mail-auth' });
+    }
+  }
   return found;
 }
 

@@ -4,6 +4,8 @@ import type { Context } from "./context.ts";
 import type { Rule, RuleFrom, SourceLine, StaticTable, TableTest } from "../config/mod.ts";
 import { BUILTIN_TABLES } from "../config/defaults.ts";
 import { OF_THE_ACTION } from "../config/words.ts";
+import { shown } from "../config/values.ts";
+import { isMailAuthKey } from "../envelope/mod.ts";
 import { use } from "./draft.ts";
 import { firstOf } from "./options.ts";
 import { atTable, parseTable } from "./references.ts";
@@ -17,6 +19,7 @@ interface RuleDraft {
   tls: Rule["tls"];
   mailFrom: TableTest | null;
   rcptTo: TableTest | null;
+  mailAuth: TableTest | null;
 }
 
 /** Where an option stands, and whether `!` stood before it. */
@@ -44,6 +47,7 @@ export function parseMatch(context: Context, at: SourceLine): void {
     tls: null,
     mailFrom: null,
     rcptTo: null,
+    mailAuth: null,
   };
   const parser = new MatchParser(context, rule);
   while (!cursor.atEnd() && !cursor.atKeyword("reject") && !cursor.atKeyword("action")) parser.option();
@@ -83,6 +87,8 @@ class MatchParser {
     const { cursor } = this.#context;
     const negated = cursor.acceptMark("!");
     const token = cursor.peek();
+    // A word of ours that is not reserved.
+    if (cursor.acceptWord("mail-auth")) return this.#mailAuth({ at: token.at, negated });
     const word = CRITERIA.find((candidate) => token.kind === "keyword" && token.text === candidate);
     if (word === undefined) {
       if (token.kind !== "mark" && OF_THE_ACTION.has(token.text)) {
@@ -92,7 +98,8 @@ class MatchParser {
             `"action NAME …", and the rule ends in "action NAME"`,
         );
       }
-      return cursor.unknownWord("match option", negated ? CRITERIA : [...CRITERIA, "action", "reject"]);
+      const known = [...CRITERIA, "mail-auth"];
+      return cursor.unknownWord("match option", negated ? known : [...known, "action", "reject"]);
     }
     cursor.take();
     const criterion = { at: token.at, negated };
@@ -181,6 +188,22 @@ class MatchParser {
         return this.#criterion(word, "for rcpt-to", criterion);
     }
     word satisfies undefined;
+  }
+
+  #mailAuth(criterion: Criterion): void {
+    if (!this.#first(criterion, "mail-auth")) return;
+    const { cursor, draft } = this.#context;
+    const { at } = cursor.peek();
+    const table = parseTable(cursor, draft, { option: "mail-auth", kinds: LIST });
+    if (table === null) return;
+    const { table: content } = draft.tables.get(table)!;
+    const wrong = content !== null && "entries" in content
+      ? content.entries.find(([key]) => !isMailAuthKey(key))
+      : undefined;
+    if (wrong !== undefined) {
+      return cursor.fail(at, `"${shown(wrong[0])}" is no result: write one as "dmarc=quarantine" or "spf=fail"`);
+    }
+    this.#rule.mailAuth = { negated: criterion.negated, regex: false, table };
   }
 
   #oneOf<Word extends string>(what: string, words: readonly Word[]): Word | undefined {

@@ -66,7 +66,7 @@ const rules: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
 
 for (const { text, want } of rules) {
   Deno.test(`parseConfig() reads the rule: ${text}`, () => {
-    const absent = { tag: null, helo: null, auth: null, tls: null, mailFrom: null, rcptTo: null };
+    const absent = { tag: null, helo: null, auth: null, tls: null, mailFrom: null, rcptTo: null, mailAuth: null };
     const base = { at: { file: "c", line: 1 }, from: fromLocal, for: local, ...absent, outcome: { kind: "reject" } };
     assert.deepEqual(configOf(text).rules, [{ ...base, ...want }]);
   });

@@ -135,9 +135,13 @@ filter "quarantine" phase commit match dmarc quarantine junk
 filter "soft" phase commit match spf <soft> reject "550 5.7.23 No soft ones"
 listen on socket
 listen on 127.0.0.1 port ${port} hostname ${MX} mail-auth trust <sealers> filter { "policy", "quarantine", "soft" }
-listen on 127.0.0.1 port ${users} hostname ${MX} mail-auth
+listen on 127.0.0.1 port ${users} hostname ${MX} mail-auth tag RULES
 listen on 127.0.0.1 port ${open} hostname ${MX}
 action "inbox" maildir "${mailFolder}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}
+action "rules" maildir "${mailFolder}/%{rcpt.user}-quarantined" virtual { "@" = ${OWNER} } user ${OWNER}
+match from any tag RULES for domain "${DOMAIN}" mail-auth "dmarc=quarantine" action "rules"
+match from any tag RULES for rcpt-to "pay@${DOMAIN}" ! mail-auth { "dmarc=pass" } reject
+match from any tag RULES for rcpt-to "only@other.test" mail-auth "dmarc=pass" action "inbox"
 match from any for domain "${DOMAIN}" action "inbox"
 `;
 }
@@ -179,6 +183,7 @@ Deno.test("mail-auth: what is found out about a message, and what becomes of it"
       for (const [at, one] of CASES.entries()) await test.step(one.what, () => check(daemon, one, `u${at}`));
       await test.step("results of others that bear our name are removed, and no others", () => forged(daemon));
       await test.step("a large message has its results in front, too", () => large(daemon));
+      await test.step("rules with mail-auth decide at the end of the message", () => rules(daemon, ports.users));
       await test.step("a listener without mail-auth checks nothing, and the local socket neither", async () => {
         const client = await session(ports.open);
         await client.send("a@good.test", `open@${DOMAIN}`, mail("good.test"));
@@ -197,7 +202,7 @@ Deno.test("mail-auth: what is found out about a message, and what becomes of it"
         const shown = await daemon.tool("smtpctl", ["show", "envelope", listed.slice(0, 16)]);
         assert.match(shown.stdout, /^mail-auth: spf=pass dkim=pass arc=none dmarc=pass$/m);
         const stats = (await daemon.tool("smtpctl", ["show", "stats"])).stdout;
-        assert.match(stats, /^smtp\.dmarc\.fail=3$/m);
+        assert.match(stats, /^smtp\.dmarc\.fail=4$/m);
         assert.match(stats, /^smtp\.spf\.softfail=1$/m);
         assert.match(stats, /^smtp\.arc\.pass=2$/m);
         await daemon.tool("smtpctl", ["resume", "mda"]);
@@ -249,6 +254,33 @@ async function forged(daemon: Daemon): Promise<void> {
   assert.doesNotMatch(text, /dmarc=pass|dkim=pass/);
   const hidden = await daemon.mailbox("hidden").text();
   assert.match(hidden, /\nSubject: x\n\nno field\nAuthentication-Results: /, "it stands in the body for every reader");
+}
+
+async function rules(daemon: Daemon, port: number): Promise<void> {
+  const client = await session(port);
+  const send = async (message: string, ...rcpts: readonly string[]) => {
+    await client.say("MAIL FROM:<a@list.test>", "250");
+    for (const rcpt of rcpts) await client.say(`RCPT TO:<${rcpt}>`, "250");
+    await client.say("DATA", "354");
+    await client.write(new TextEncoder().encode(message));
+    return await client.say(".", "");
+  };
+  const passing = signedBy(GOOD, mail("good.test"));
+  assert.match(await send(mail("quarantine.test"), `r1@${DOMAIN}`), /^250/);
+  assert.match(await send(passing, `r1@${DOMAIN}`), /^250/);
+  await daemon.mailbox("r1-quarantined").message();
+  assert.match(await daemon.mailbox("r1").text(), /dmarc=pass/);
+  assert.match(await send(passing, `pay@${DOMAIN}`), /^250/);
+  // No other rule takes it: it is accepted for the moment.
+  assert.match(await send(passing, "only@other.test", `r2@${DOMAIN}`), /^250/);
+  await daemon.mailbox("only").message();
+  const from = daemon.log.length;
+  assert.match(await send(mail("nothing.test"), `r3@${DOMAIN}`, `pay@${DOMAIN}`), /^550 /);
+  await daemon.logged(/failed-command command="DATA" .* dmarc=none$/, from);
+  assert.match(await send(mail("nothing.test"), "only@other.test"), /^550 5\.7\.1|^550 /);
+  client.close();
+  await daemon.mailbox("pay").message();
+  assert.deepEqual(daemon.mailbox("r3").names(), [], "a message is refused for all of its recipients");
 }
 
 async function large(daemon: Daemon): Promise<void> {

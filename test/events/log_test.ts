@@ -64,6 +64,24 @@ const rows: readonly { readonly name: string; readonly event: Event; readonly li
     line: "00112233aabbccdd smtp message msgid=7b23f1c8 size=2048 nrcpt=2 proto=ESMTP",
   },
   {
+    name: "a message that was checked is accepted",
+    event: {
+      ...{ type: "smtp-message", session, message: msgid("7b23f1c8"), bytes: 2048, rcpts: 2, proto: "ESMTP" },
+      mailAuth: { spf: "softfail", dkim: "pass", arc: "none", dmarc: "fail", policy: "quarantine" },
+    },
+    line: "00112233aabbccdd smtp message msgid=7b23f1c8 size=2048 nrcpt=2 proto=ESMTP " +
+      "spf=softfail dkim=pass arc=none dmarc=fail policy=quarantine",
+  },
+  {
+    name: "a message that was checked is refused",
+    event: {
+      ...{ type: "smtp-failed-command", session, command: "DATA", reply: "550 5.7.1 No", address: "192.0.2.7" },
+      mailAuth: { spf: "fail", dkim: "none", arc: "none", dmarc: "none" },
+    },
+    line: '00112233aabbccdd smtp failed-command command="DATA" result="550 5.7.1 No" address=192.0.2.7 ' +
+      "spf=fail dkim=none arc=none dmarc=none",
+  },
+  {
     name: "an envelope of it",
     event: { type: "smtp-envelope", session, envelope: evpid("7b23f1c8a1b2c3d4"), from: alice, to: bob },
     line: "00112233aabbccdd smtp envelope evpid=7b23f1c8a1b2c3d4 from=<alice@example.org> to=<bob@example.net>",

@@ -147,3 +147,18 @@ Deno.test("Stats: messages and notices that were signed, were not, and were put 
     "dkim.unsigned=1",
   ]);
 });
+
+Deno.test("Stats: each message that was checked is counted, accepted or refused, by the result of each method", () => {
+  const mailAuth = { spf: "pass", dkim: "fail", arc: "none", dmarc: "fail", policy: "reject" } as const;
+  const stats = statsOf(
+    { type: "smtp-message", session: "s", message: msgid("7b23f1c8"), bytes: 1, rcpts: 1, proto: "SMTP", mailAuth },
+    { type: "smtp-failed-command", session: "s", command: "DATA", reply: "550 No", address: "a", mailAuth },
+    { type: "smtp-failed-command", session: "s", command: "RCPT", reply: "550 No", address: "a" },
+  );
+  deepEqual(stats.entries().map(({ key, value }) => `${key}=${value}`), [
+    "smtp.arc.none=2",
+    "smtp.dkim.fail=2",
+    "smtp.dmarc.fail=2",
+    "smtp.spf.pass=2",
+  ]);
+});

@@ -41,6 +41,9 @@ const common = {
   errorLine: line,
   status: fc.option(status),
   suspended: fc.boolean(),
+  ...{
+    mailAuth: fc.constantFrom(undefined, { spf: "pass", dkim: "none", arc: "none", dmarc: "fail", policy: "reject" }),
+  },
 };
 const handling = fc.constantFrom(undefined, { smtpUtf8: true }, { smtpUtf8: true, utf8Header: true }, {
   requireTls: true,

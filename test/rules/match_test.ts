@@ -412,3 +412,36 @@ for (const { because, rules, want } of unsureRules) {
     assert.notEqual(internal, "error", "made here: it has no client");
   });
 }
+
+/** Which rules match by what a message was found to be; `assumed`: before it has come. */
+const CHECKED: readonly {
+  readonly because: string;
+  readonly negated?: true;
+  readonly reject?: true;
+  readonly mailAuth: Subject["mailAuth"];
+  readonly want: string;
+}[] = [
+  { because: "one of its results", mailAuth: ["spf=pass", "dmarc=fail"], want: "a" },
+  { because: "none of its results", mailAuth: ["spf=pass", "dmarc=pass"], want: "none" },
+  { because: "! turns it round", negated: true, mailAuth: ["spf=pass", "dmarc=pass"], want: "a" },
+  { because: "! of one of its results", negated: true, mailAuth: ["dmarc=fail"], want: "none" },
+  { because: "a message that is not checked", mailAuth: undefined, want: "none" },
+  { because: "the same, with !", negated: true, mailAuth: undefined, want: "none" },
+  { because: "before it has come, without the rule", mailAuth: { assumed: false }, want: "none" },
+  { because: "before it has come, with the rule", mailAuth: { assumed: true }, want: "a" },
+  { because: "before it has come, with the rule and !", negated: true, mailAuth: { assumed: true }, want: "a" },
+  { because: "before it has come, a rule that rejects", reject: true, mailAuth: { assumed: true }, want: "none" },
+  { because: "a rule that rejects", reject: true, mailAuth: ["dmarc=fail"], want: "reject" },
+];
+
+for (const { because, negated = false, reject = false, mailAuth, want } of CHECKED) {
+  Deno.test(`match mail-auth: ${because}`, () => {
+    const set = new TableSet({ results: list("results", "dmarc=fail", "spf=fail") }, HERE, "+");
+    const rules = [rule({ ...anyway, mailAuth: test("results", negated), reject })];
+    const decision = new RuleSet(rules, set).match({
+      ...subject({ dest: mailbox("b@example.com") }),
+      ...(mailAuth === undefined ? {} : { mailAuth }),
+    });
+    assert.equal(decision.kind === "action" ? decision.name : decision.kind, want);
+  });
+}

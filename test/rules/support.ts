@@ -34,6 +34,7 @@ export function rule(parts: Partial<Rule> & { action?: string; reject?: boolean 
     tls: null,
     mailFrom: null,
     rcptTo: null,
+    mailAuth: null,
     outcome: reject ? { kind: "reject" } : { kind: "action", name: action },
     ...criteria,
   };

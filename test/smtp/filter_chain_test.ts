@@ -243,3 +243,103 @@ Deno.test("who might have passed by the filters behind is not refused by them fo
     "451 4.3.0 Temporary lookup failure, try again later",
   );
 });
+
+const CHECKED = { spf: "softfail", dkim: "pass", arc: "none", dmarc: "fail", policy: "quarantine" } as const;
+
+/** Conditions on what a message was found to be, with the phase commit. */
+const CHECKS: readonly {
+  readonly condition: Builtin["condition"];
+  readonly negated?: true;
+  readonly mailAuth: View["mailAuth"];
+  /** Whether the filter acts; a reply where that is not known now. */
+  readonly want: boolean | RegExp | { readonly key: string; readonly others?: readonly string[] };
+  readonly because: string;
+}[] = [
+  {
+    condition: { kind: "spf", words: ["fail", "softfail"] },
+    mailAuth: CHECKED,
+    want: true,
+    because: "one of the words",
+  },
+  { condition: { kind: "dkim", words: ["fail"] }, mailAuth: CHECKED, want: false, because: "none of the words" },
+  { condition: { kind: "dmarc", words: ["quarantine"] }, mailAuth: CHECKED, want: true, because: "the policy" },
+  {
+    condition: { kind: "dmarc", words: ["fail"] },
+    mailAuth: CHECKED,
+    want: true,
+    because: "the result beside the policy",
+  },
+  { condition: { kind: "dmarc", words: ["reject"] }, mailAuth: CHECKED, want: false, because: "another policy" },
+  {
+    condition: { kind: "dmarc", words: ["quarantine"] },
+    mailAuth: { ...CHECKED, dmarc: "pass", policy: undefined } as never,
+    want: false,
+    because: "the policy of a message that passes is none",
+  },
+  {
+    condition: { kind: "dkim", words: ["pass"] },
+    negated: true,
+    mailAuth: CHECKED,
+    want: false,
+    because: "! turns it round",
+  },
+  {
+    condition: { kind: "dkim", words: ["fail"] },
+    negated: true,
+    mailAuth: CHECKED,
+    want: true,
+    because: "! of another",
+  },
+  { condition: { kind: "dkim", words: ["pass"] }, mailAuth: null, want: false, because: "what is not checked" },
+  {
+    condition: { kind: "dkim", words: ["pass"] },
+    negated: true,
+    mailAuth: null,
+    want: false,
+    because: "the same, with !",
+  },
+  {
+    condition: { kind: "dmarc", words: ["pass"] },
+    negated: true,
+    mailAuth: { ...CHECKED, dmarc: "temperror" },
+    want: /^451 4\.7\.0 /,
+    because: "what could not be checked is not known to be anything else",
+  },
+  {
+    condition: { kind: "dmarc", words: ["pass", "temperror"] },
+    negated: true,
+    mailAuth: { ...CHECKED, dmarc: "temperror" },
+    want: false,
+    because: "unless that is named",
+  },
+  {
+    condition: { kind: "dmarc", words: ["reject"] },
+    mailAuth: { ...CHECKED, dmarc: "temperror" },
+    want: false,
+    because: "without !, what could not be checked passes",
+  },
+  {
+    condition: { kind: "dmarc", table: "t" },
+    mailAuth: CHECKED,
+    want: { key: "quarantine", others: ["fail"] },
+    because: "a table is asked for all words",
+  },
+  { condition: { kind: "spf", table: "t" }, mailAuth: CHECKED, want: { key: "softfail" }, because: "a table" },
+];
+
+for (const { condition, negated = false, mailAuth, want, because } of CHECKS) {
+  Deno.test(`a filter on the checks of a message: ${because}`, () => {
+    const step: FilterStep = { ...builtin(condition, NO, negated), phase: "commit" };
+    const found = next([step], registered, query({ mailAuth }, "commit"));
+    if (typeof want === "boolean") {
+      assert.ok(found.do === "end");
+      assert.equal(found.decision.kind, want ? "refuse" : "proceed");
+    } else if (want instanceof RegExp) {
+      assert.ok(found.do === "end" && found.decision.kind === "refuse");
+      assert.match(found.decision.text, want);
+    } else {
+      assert.ok(found.do === "test");
+      assert.deepEqual(found.test, { table: "t", service: "string", ...want });
+    }
+  });
+}

@@ -12,7 +12,12 @@ import { msgid } from "../ids.ts";
 const OTHERS = "front\n";
 
 /** What becomes of a message with these lines, in transit or submitted. */
-function fixed(lines: string, submission = false, masquerade = ""): { text: string; fault: Fault | null } {
+function fixed(
+  lines: string,
+  submission = false,
+  masquerade = "",
+  more: { readonly isForged?: (field: Uint8Array) => boolean } = {},
+): { text: string; fault: Fault | null } {
   const channel = new FakeChannel<SmtpToQueue, QueueToSmtp>(() => {});
   const body = new MessageBuffer(msgid("00000001"), new QueueClient(channel));
   body.reserve(OTHERS.length);
@@ -27,6 +32,7 @@ function fixed(lines: string, submission = false, masquerade = ""): { text: stri
         masquerade: masquerade === "" ? null : bytesOf(masquerade),
       }
       : null,
+    ...more,
   });
   const input = bytesOf(`${lines.replaceAll("\n", "\r\n")}.\r\n`);
   for (let at = 0; at < input.length;) {
@@ -411,3 +417,51 @@ for (
     assert.deepEqual([reader.fault, reader.utf8Header], [null, true]);
   });
 }
+
+const LONG_RESULTS = `Authentication-Results: ours;\n${" spf=pass;\n".repeat(7000)}`;
+
+/** What is dropped where mail is checked: `ours` stands for the name of the listener. */
+const forged: readonly { in: string; out?: string; because: string }[] = [
+  { in: "A: b\nAuthentication-Results: ours; x\nC: d\n\nx\n", out: "A: b\nC: d\n\nx\n", because: "one in the middle" },
+  { in: "Authentication-Results: ours; x\n\ty\n z\nC: d\n\nx\n", out: "C: d\n\nx\n", because: "the first, folded" },
+  {
+    in: "A: b\nauthentication-RESULTS : ours\n\nx\n",
+    out: "A: b\n\nx\n",
+    because: "the last, blanks before the colon",
+  },
+  { in: "A: b\nAuthentication-Results: ours\n", out: "A: b\n", because: "the last of a message without a body" },
+  { in: "Authentication-Results: ours\n", out: "", because: "nothing but one" },
+  {
+    in: "Authentication-Results: ours\nAuthentication-Results: ours\nX: y\nAuthentication-Results: ours\n\nx\n",
+    out: "X: y\n\nx\n",
+    because: "several",
+  },
+  { in: "Authentication-Results: theirs; x\n y\nC: d\n\nx\n", because: "that of another host stays, octet by octet" },
+  { in: "ARC-Authentication-Results: i=1; ours\nX-Authentication-Results: ours\n\nx\n", because: "other fields stay" },
+  { in: "A: b\n\nAuthentication-Results: ours\n", because: "a body stays" },
+  { in: `${LONG_RESULTS}C: d\n\nx\n`, out: "C: d\n\nx\n", because: "one that is too long to be kept back" },
+  {
+    in: `A: b\n${LONG_RESULTS.replace("ours", "theirs")}C: d\n\nx\n`,
+    out: "A: b\nC: d\n\nx\n",
+    because: "one so long, of whomever",
+  },
+  {
+    in: "A: b\nAuthentication-Results: ours\nno field\nAuthentication-Results: ours\n\nx\n",
+    out: "A: b\n\nno field\nAuthentication-Results: ours\n\nx\n",
+    because: "behind a line that is no field comes body, for every reader",
+  },
+];
+
+for (const row of forged) {
+  Deno.test(`where mail is checked, results that bear our name are dropped: ${row.because}`, () => {
+    const isForged = (field: Uint8Array) => textOf(field).includes("ours");
+    assert.deepEqual(fixed(row.in, false, "", { isForged }), { text: row.out ?? row.in, fault: null });
+  });
+}
+
+Deno.test("a submission through a listener that checks mail is completed, and forged results are dropped", () => {
+  const isForged = (field: Uint8Array) => textOf(field).includes("ours");
+  const lines = "To: a\nAuthentication-Results: ours\nBcc: c\nFrom: b\n\nx\n";
+  const text = "To: a@host.example\nFrom: b@host.example\nDate: DATE\nMessage-ID: <ID>\n\nx\n";
+  assert.deepEqual(fixed(lines, true, "", { isForged }), { text, fault: null });
+});

@@ -246,13 +246,14 @@ export class SessionFilters implements Filtered {
     transaction.begun = true;
     const { message, ids } = transaction;
     const { session } = this.#host;
-    const { queue, now, date, newToken, newEnvelopeId } = this.#deps;
+    const { queue, now, date, newToken, newEnvelopeId, reconsider } = this.#deps;
     const deps: MessageDeps = {
       queue,
       now: () => now(),
       date: (at) => date(at),
       newToken: () => newToken(),
       newEnvelopeId: (id) => ids.shift() ?? newEnvelopeId(id),
+      ...(reconsider === undefined ? {} : { reconsider }),
     };
     const processes = this.#processes.filter((process) =>
       this.#filters.client.registered?.get(process)?.phases.includes("data-line")

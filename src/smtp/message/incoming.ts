@@ -18,6 +18,7 @@ import type { Authentication } from "./authentication.ts";
 import type { Completion } from "./completion.ts";
 import { append } from "./header.ts";
 import type { QueueClient } from "../queue_client.ts";
+import type { ReconsideredRefusal } from "../reconsider.ts";
 import { receivedField } from "./received.ts";
 import type { ConnectionFacts, Input, Session, Transaction } from "../session/state.ts";
 
@@ -33,6 +34,8 @@ export interface MessageDeps {
   newToken(): string;
   /** What authenticates the message of a session in its data phase; null for nothing. */
   authentication?(message: MessageId, session: Session, facts: ConnectionFacts): Authentication | null;
+  /** Decides about the recipients anew, of a message that was checked; absent where no rule looks at that. Never rejects. */
+  reconsider?(session: Session, message: MessageId, mailAuth: MailAuth): Promise<Session | ReconsideredRefusal>;
 }
 
 /** What differs from listener to listener, beside ConnectionFacts. */
@@ -267,6 +270,16 @@ export class IncomingMessage implements Receiver {
   async #authenticate(session: Session, authentication: Authentication, refuse: Refuse): Promise<void> {
     this.mailAuth = await authentication.mailAuth();
     if (this.#state !== "open") return;
+    const { reconsider } = this.#deps;
+    if (this.mailAuth !== null && reconsider !== undefined) {
+      const reconsidered = await reconsider(session, this.message, this.mailAuth);
+      if (this.#state !== "open") return;
+      if ("code" in reconsidered) {
+        authentication.decided("rejected");
+        return refuse({ ...reconsidered, mailAuth: this.mailAuth });
+      }
+      session = reconsidered;
+    }
     const result = await authentication.finish(session);
     if (this.#state !== "open") return;
     authentication.decided(result.kind === "refused" ? "rejected" : "accepted");
