@@ -125,10 +125,8 @@ export class Lookups {
     // Whoever might get the message is no mistake yet.
     return whenKnown(this.#expand({ ...request, mailAuth: { assumed: false } }), (surely) => {
       if (surely.ok || !this.#seeMailAuth) return surely;
-      return whenKnown(
-        this.#expand({ ...request, mailAuth: { assumed: true } }),
-        (perhaps) => perhaps.ok ? perhaps : surely,
-      );
+      const assuming = this.#expand({ ...request, mailAuth: { assumed: true } });
+      return whenKnown(assuming, (perhaps) => perhaps.ok ? perhaps : surely);
     });
   }
 

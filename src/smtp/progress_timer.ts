@@ -34,3 +34,8 @@ export class ProgressTimer {
     return now - this.#since >= (handshake ? Math.min(HANDSHAKE_MS, limitMs) : limitMs);
   }
 }
+
+/** How often silence is looked for: often enough that a session ends at most a fifth late. */
+export function tickMs(idleTimeoutMs: number): number {
+  return Math.max(10, Math.min(1000, idleTimeoutMs / 5));
+}

@@ -4,8 +4,9 @@
  */
 
 import type { MailAuth, MessageId } from "../envelope/mod.ts";
-import type { Expansion } from "../protocol/mod.ts";
+import type { Expansion, SmtpSettings } from "../protocol/mod.ts";
 import type { LookupClient } from "./lookup_client.ts";
+import type { MessageDeps, ReconsideredRefusal } from "./message/incoming.ts";
 import { recipients } from "./session/envelopes.ts";
 import type { Accepted, Session } from "./session/state.ts";
 
@@ -13,12 +14,6 @@ import type { Accepted, Session } from "./session/state.ts";
 const MAX_PENDING_QUESTIONS = 32;
 
 const NOT_NOW: Extract<Expansion, { ok: false }> = { ok: false, code: 451, text: "4.3.0 Temporary Error" };
-
-/** A reply, as the session takes it. */
-export interface ReconsideredRefusal {
-  readonly code: number;
-  readonly text: string;
-}
 
 /**
  * Returns the session with what lookup says of each recipient of the message now; or the refusal of the whole message when one of them is refused: after its
@@ -56,4 +51,13 @@ export async function reconsider(
     }
   }
   return refusal ?? { ...session, transaction: { ...transaction, accepted, targets } };
+}
+
+/** Returns what decides anew about recipients where rules look at what messages were found to be; nothing where none does. */
+export function reconsidering(
+  { rulesSeeMailAuth }: Pick<SmtpSettings, "rulesSeeMailAuth">,
+  lookup: Pick<LookupClient, "expand">,
+): Pick<MessageDeps, "reconsider"> {
+  if (rulesSeeMailAuth !== true) return {};
+  return { reconsider: (session, message, mailAuth) => reconsider(lookup, { session, message, mailAuth }) };
 }

@@ -1,6 +1,6 @@
 /** The state of the smtp isolate: sessions come in from main and end here. Holds what all of them share; one session is connection.ts. */
 
-import { type MailAuth, type MessageId, newEnvelopeId, newSessionId } from "../envelope/mod.ts";
+import { newEnvelopeId, newSessionId } from "../envelope/mod.ts";
 import type {
   Certificates,
   FilterToSession,
@@ -36,8 +36,9 @@ import { QueueClient } from "./queue_client.ts";
 import { countingFor } from "./report_results.ts";
 import { authenticationBy, type AuthenticatorSource } from "./message/authentication.ts";
 import { dateWriter } from "./message/received.ts";
-import { reconsider } from "./reconsider.ts";
-import type { ConnectionFacts, ScramQuestion, Session } from "./session/state.ts";
+import { reconsidering } from "./reconsider.ts";
+import { tickMs } from "./progress_timer.ts";
+import type { ConnectionFacts, ScramQuestion } from "./session/state.ts";
 import { FairTurns } from "./fair_turns.ts";
 import { SocketWire, type Wire } from "./wire.ts";
 import type { Clock } from "../clock.ts";
@@ -148,12 +149,7 @@ export class SmtpService {
       newEnvelopeId,
       newToken: newSessionId,
       authentication: authenticationBy(this.#authenticators()),
-      ...(settings.rulesSeeMailAuth === true
-        ? {
-          reconsider: (session: Session, message: MessageId, mailAuth: MailAuth) =>
-            reconsider(this.#lookup, { session, message, mailAuth }),
-        }
-        : {}),
+      ...reconsidering(settings, this.#lookup),
       expand: (connection, slot, question) =>
         this.#lookup.expand(question, (result) => connection.expanded(slot, result)),
       authenticate: (connection, user, password) => this.#authenticate(connection, user, password),
@@ -397,9 +393,4 @@ function countedAs({ loopback, address }: ConnectionFacts): string | null {
 /** 144 bits that nobody can guess, printable and without a comma (RFC 5802 §7). */
 function newNonce(): string {
   return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(18))));
-}
-
-/** How often silence is looked for: often enough that a session ends at most a fifth late. */
-function tickMs(idleTimeoutMs: number): number {
-  return Math.max(10, Math.min(1000, idleTimeoutMs / 5));
 }

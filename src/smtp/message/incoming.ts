@@ -18,9 +18,14 @@ import type { Authentication } from "./authentication.ts";
 import type { Completion } from "./completion.ts";
 import { append } from "./header.ts";
 import type { QueueClient } from "../queue_client.ts";
-import type { ReconsideredRefusal } from "../reconsider.ts";
 import { receivedField } from "./received.ts";
 import type { ConnectionFacts, Input, Session, Transaction } from "../session/state.ts";
+
+/** The reply to a message that is not to be stored for one of its recipients. */
+export interface ReconsideredRefusal {
+  readonly code: number;
+  readonly text: string;
+}
 
 /** What a message needs of the isolate that receives it. */
 export interface MessageDeps {
