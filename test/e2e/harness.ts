@@ -45,6 +45,8 @@ const TWO_USERS = ROOT &&
 export const USERS_OPTION: readonly string[] = TWO_USERS ? [] : ["--one-user"];
 /** A wait that takes longer has failed. */
 const LIMIT_MS = 60_000;
+/** Who has ended writes no more: what is in the pipe is read in no time. */
+const LOG_END_MS = 5_000;
 
 /** Rejects when `promise` takes longer than `ms`. */
 export async function within<T>(promise: Promise<T>, what: string, ms = LIMIT_MS): Promise<T> {
@@ -155,6 +157,8 @@ export class Daemon {
   readonly port = freePort();
   #child: Deno.ChildProcess | null = null;
   #log = new Log();
+  /** Resolves when all that the daemon has logged is read. */
+  #read: Promise<void> = Promise.resolve();
   readonly #args: readonly string[];
   readonly #program: readonly [string, ...string[]];
   readonly #env: Readonly<Record<string, string>>;
@@ -224,7 +228,7 @@ export class Daemon {
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    (async () => {
+    this.#read = (async () => {
       let rest = "";
       for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
         const lines = (rest + text).split("\n");
@@ -241,15 +245,17 @@ export class Daemon {
     return within(this.#log.line(pattern, from, count), `${pattern} in the log`);
   }
 
-  /** Orderly shutdown; answers the exit status. */
+  /** Orderly shutdown; answers the exit status. Its log is whole then. */
   async stop(): Promise<number> {
     this.#child!.kill("SIGTERM");
-    return (await within(this.#child!.status, "the daemon's end")).code;
+    return await this.ended();
   }
 
-  /** The exit status, when it stops by itself. */
+  /** The exit status, when it stops by itself. Its log is whole then, unless a program that it started has it still. */
   async ended(): Promise<number> {
-    return (await within(this.#child!.status, "the daemon's end")).code;
+    const { code } = await within(this.#child!.status, "the daemon's end");
+    await within(this.#read, "the end of its log", LOG_END_MS).catch(() => {});
+    return code;
   }
 
   /** As a power cut would, for the process. */

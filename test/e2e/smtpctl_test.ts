@@ -119,14 +119,14 @@ match from any for any action "out"
         await says("remove domain a.test", "2 envelopes removed\n");
         await says(`remove ${many}`, "1 envelope removed\n");
         assert.equal((await rows()).length, 1);
-        assert.equal(daemon.log.filter((line) => line.includes("Remove for ")).length, 4);
+        await daemon.logged(/Remove for /, 0, 4);
       });
       await test.step("a retry shows its number, its time and the reason", async () => {
         await says("resume mta", "command succeeded\n");
         await daemon.logged(/result="TempFail"/);
         const fields = (await rows())[0]!.split("|");
         assert.deepEqual([fields[10], fields[11], fields[13]], ["1", "pending", "450 4.2.1 Try again later"]);
-        assert.ok(Number(fields[12]) > 300 && Number(fields[12]) <= 400, fields[12]!);
+        assert.ok(Number(fields[12]) > 200 && Number(fields[12]) <= 400, fields[12]!);
         assert.match(fields[9]!, /^\d{10}$/);
       });
       await test.step("show hosts, hoststats, relays and routes", async () => {
