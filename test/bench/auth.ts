@@ -173,7 +173,7 @@ async function measureRelay(): Promise<string> {
     ...(opendkim === null ? [] : [{
       name: "Postfix, opendkim, rsa2048",
       start: async (place: Place) => {
-        const server = await startPostfix(place, `smtpd_milters = inet:127.0.0.1:${opendkim.port}\n`);
+        const server = await startPostfix(place, `smtpd_milters = unix:${opendkim.path}\n`);
         return { ...server, helpers: [opendkim.pid] };
       },
     }]),

@@ -2,7 +2,6 @@
 
 import { Buffer } from "node:buffer";
 import { sleep } from "../../../src/clock.ts";
-import { freePort } from "../../ports.ts";
 import { KEYS, PEMS, RECORDS, split } from "./helper.ts";
 
 /** Where scripts/tools.sh unpacks it. */
@@ -48,8 +47,8 @@ export interface OpendkimOptions {
 /** A process of opendkim that listens. */
 export interface OpendkimDaemon {
   readonly pid: number;
-  /** On 127.0.0.1. */
-  readonly port: number;
+  /** A socket of the Unix domain that everybody may connect to. */
+  readonly path: string;
   stop(): Promise<void>;
 }
 
@@ -62,7 +61,9 @@ export async function startOpendkim(
   const records = Object.entries(RECORDS).map(([name, text]) => `${name}._domainkey.example.org ${text}\n`);
   await write("records", records.join(""));
   await write("key.pem", PEMS[key]!);
-  const port = freePort();
+  // A mail server may run as another user.
+  await Deno.chmod(folder, 0o755);
+  const path = `${folder}/socket`;
   const signing = [
     `Domain ${domain}`,
     `Selector ${key}`,
@@ -74,7 +75,8 @@ export async function startOpendkim(
     `Mode ${mode === "sign" ? "s" : "v"}`,
     "Syslog no",
     "Background no",
-    `Socket inet:${port}@127.0.0.1`,
+    `Socket local:${path}`,
+    "UMask 000",
     `TestPublicKeys ${folder}/records`,
     "RequireSafeKeys no",
     "AlwaysAddARHeader yes",
@@ -90,7 +92,7 @@ export async function startOpendkim(
   process.status.then(() => ended = true);
   const daemon = {
     pid: process.pid,
-    port,
+    path,
     async stop() {
       // Asked to end, it takes its time.
       if (!ended) process.kill("SIGKILL");
@@ -99,7 +101,7 @@ export async function startOpendkim(
     },
   };
   for (;;) {
-    const connection = await Deno.connect({ hostname: "127.0.0.1", port }).catch(() => null);
+    const connection = await Deno.connect({ transport: "unix", path }).catch(() => null);
     if (connection !== null) {
       connection.close();
       return daemon;
@@ -131,7 +133,7 @@ export class Opendkim implements AsyncDisposable {
   /** Starts a process of its own. */
   static async start(options: OpendkimOptions): Promise<Opendkim> {
     const daemon = await startOpendkim(options);
-    const opendkim = new Opendkim(daemon, await Deno.connect({ hostname: "127.0.0.1", port: daemon.port }));
+    const opendkim = new Opendkim(daemon, await Deno.connect({ transport: "unix", path: daemon.path }));
     await opendkim.#open();
     return opendkim;
   }
