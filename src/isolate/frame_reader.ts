@@ -16,6 +16,8 @@ export const WORD = 4, START = 2 * WORD, HEADER = 3 * WORD;
 /** Allocated before the octets are there, at most; from there on as much as has arrived. */
 const FIRST_OCTETS = 512 * 1024;
 const READ_OCTETS = 64 * 1024;
+/** Buffers that are kept to be filled again, of chunks of messages: how large they are, and how many. */
+const MIN_SPARE_OCTETS = 128 * 1024, MAX_SPARE_OCTETS = FIRST_OCTETS, MAX_SPARE_BUFFERS = 16;
 
 /** Octets of known length that arrive in pieces: memory grows with what has arrived. */
 class Filling {
@@ -23,9 +25,10 @@ class Filling {
   #have = 0;
   readonly #length: number;
 
-  constructor(length: number) {
+  /** `spare` is filled where the octets fit; it is this one's from now on. */
+  constructor(length: number, spare: ArrayBuffer | null = null) {
     this.#length = length;
-    this.#octets = new Uint8Array(Math.min(length, FIRST_OCTETS));
+    this.#octets = spare === null ? new Uint8Array(Math.min(length, FIRST_OCTETS)) : new Uint8Array(spare, 0, length);
   }
 
   get done(): Uint8Array<ArrayBuffer> | null {
@@ -91,6 +94,22 @@ export class FrameReader {
   #head: Filling | null = null;
   #frame: PartFrame | null = null;
   #array: Filling | null = null;
+  readonly #spare: ArrayBuffer[] = [];
+
+  /** Takes storage that the caller uses no more, to fill it again: new buffers cost their pages, and a garbage collection each time that there are many. */
+  recycle(buffer: ArrayBuffer): void {
+    const { byteLength } = buffer;
+    if (byteLength < MIN_SPARE_OCTETS || byteLength > MAX_SPARE_OCTETS) return;
+    if (this.#spare.length < MAX_SPARE_BUFFERS) this.#spare.push(buffer);
+  }
+
+  /** Room for an array. A buffer of more than twice its length would be a waste. */
+  #fill(length: number): Filling {
+    const spare = this.#spare.at(-1);
+    if (spare === undefined || length > spare.byteLength || length < spare.byteLength / 2) return new Filling(length);
+    this.#spare.pop();
+    return new Filling(length, spare);
+  }
 
   /** Where the next octets are to be read into. */
   room(): Uint8Array {
@@ -147,7 +166,7 @@ export class FrameReader {
     const frame = this.#frame;
     if (frame === null) return null;
     while (frame.apart.length < frame.lengths.length) {
-      this.#array ??= new Filling(frame.lengths[frame.apart.length]!);
+      this.#array ??= this.#fill(frame.lengths[frame.apart.length]!);
       this.#start += this.#array.take(this.#buffer.subarray(this.#start, this.#end));
       const { done } = this.#array;
       if (done === null) return null;

@@ -46,6 +46,8 @@ export class Encoder {
   at = 0;
   /** Uint8Arrays that are kept apart, in order, since the last `apart = []`. */
   apart: Uint8Array[] = [];
+  /** Bare storage that was in it, which is not sent, since the last `spent = []`. */
+  spent: ArrayBuffer[] = [];
   /** Lists and objects and their entries since it was last set to 0, as MAX_VALUES counts them. */
   values = 0;
   #view: DataView;
@@ -185,7 +187,10 @@ export class Encoder {
   #object(value: object): void {
     if (value instanceof Uint8Array) return this.#bytes(value);
     // Storage that goes back to be filled again: there is nothing in it to send.
-    if (value instanceof ArrayBuffer) return this.#tag(UNDEFINED);
+    if (value instanceof ArrayBuffer) {
+      this.spent.push(value);
+      return this.#tag(UNDEFINED);
+    }
     if (++this.#depth > MAX_DEPTH_LEVELS) {
       throw new NotPlain(`More than ${MAX_DEPTH_LEVELS} objects within each other cannot be sent`);
     }

@@ -79,8 +79,8 @@ export class SocketTransport implements Transport {
 
   /**
    * Sends messages; their content is taken at once. Large arrays whose buffer is in `transfer` are written from where they are. A bare ArrayBuffer in
-   * a message is storage that goes back to be filled again and arrives as undefined: here nothing can go back. Throws NotPlain for what is no plain
-   * data, and for one message of more than MAX_FRAME_OCTETS or MAX_VALUES.
+   * a message is storage that goes back to be filled again and arrives as undefined: here it is filled with what arrives next. Throws NotPlain for
+   * what is no plain data, and for one message of more than MAX_FRAME_OCTETS or MAX_VALUES.
    */
   post(messages: readonly unknown[], transfer: Transferable[]): void {
     if (this.#closed || this.#unwritable) return;
@@ -127,6 +127,7 @@ export class SocketTransport implements Transport {
       encoder.setWord({ at: start + WORD, value: head.length - START });
       encoder.setWord({ at: start, value: head.length - WORD + sum(apart) });
       this.#write(head, apart, transfer);
+      for (const buffer of encoder.spent) if (transfer.includes(buffer)) this.#reader.recycle(buffer);
       return end;
     } catch (error) {
       // A frame that is not sent must not leave names behind.
@@ -140,6 +141,7 @@ export class SocketTransport implements Transport {
   #encode(messages: readonly unknown[], next: number): { readonly end: number; readonly apart: Uint8Array[] } {
     const encoder = this.#encoder, start = encoder.at;
     encoder.apart = [];
+    if (encoder.spent.length > 0) encoder.spent = [];
     encoder.values = 0;
     encoder.reserve(HEADER);
     encoder.at += HEADER;

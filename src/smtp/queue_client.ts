@@ -129,7 +129,7 @@ export class QueueClient {
       this.room.bytes = message.bytes;
       return;
     }
-    if (message.type === "credit") this.#recycle(message.spent);
+    if (message.type === "credit") this.recycle(message.spent);
     const submitter = this.#submitters.get(message.message);
     if (message.type === "committed") {
       this.#submitters.delete(message.message);
@@ -142,7 +142,8 @@ export class QueueClient {
     submitter.refused(message.code, message.text);
   }
 
-  #recycle(spent: ArrayBuffer | undefined): void {
+  /** Keeps the buffer of a chunk that the queue has, to be filled again; of one that was moved nothing is here. */
+  recycle(spent: ArrayBuffer | undefined): void {
     if (spent?.byteLength !== CHUNK_BYTES || this.buffers.length >= MAX_BUFFERS) return;
     this.buffers.push(new Uint8Array(spent));
   }

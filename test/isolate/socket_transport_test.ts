@@ -179,6 +179,28 @@ Deno.test("SocketTransport hands on arrays that own their buffers, however littl
   end();
 });
 
+Deno.test("SocketTransport fills storage that was given back again, where the octets fit and fill half of it", async () => {
+  const { here, there, received, end } = pair();
+  const back = new Received(here);
+  const spare = [new ArrayBuffer(256 * 1024), new ArrayBuffer(256 * 1024)], kept = new ArrayBuffer(256 * 1024);
+  there.post(spare.map((spent) => ({ spent })), spare);
+  // These are no storage to fill: too small, too large, and still the sender's.
+  const others = [new ArrayBuffer(1000), new ArrayBuffer(1024 * 1024)];
+  there.post([...others.map((spent) => ({ spent })), { kept }], others);
+  await back.until(() => back.messages.length === 5);
+  assert.deepEqual(back.messages[0], { spent: undefined });
+  const sizes = [100_000, 256 * 1024 + 1, 250_000, 200_000, 256 * 1024];
+  for (const size of sizes) here.post([big(size)], []);
+  await received.until(() => received.messages.length === sizes.length);
+  const arrays = received.messages as Uint8Array[];
+  assert.deepEqual(arrays, sizes.map(big));
+  const from = arrays.map(({ buffer }) => spare.includes(buffer as ArrayBuffer));
+  assert.deepEqual(from, [false, false, true, true, false]);
+  assert.notEqual(arrays[2]!.buffer, arrays[3]!.buffer);
+  assert.ok(new Uint8Array(kept).every((octet) => octet === 0));
+  end();
+});
+
 Deno.test("SocketTransport keeps the order of posts, of any size and in both directions", async () => {
   const { here, there, received, end } = pair();
   const back = new Received(here);

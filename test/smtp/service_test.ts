@@ -1,6 +1,7 @@
 /** What the service does beyond one dialogue: credit, back-pressure, isolates that are replaced, stopping. */
 
 import assert from "node:assert/strict";
+import type { Channel } from "../../src/isolate/mod.ts";
 import type { QueueToSmtp, SmtpToQueue } from "../../src/protocol/mod.ts";
 import { CHUNK_BYTES, CHUNK_CREDIT, MAX_MESSAGE_ENVELOPES } from "../../src/protocol/smtp_queue.ts";
 import { MessageBuffer } from "../../src/smtp/message/message_buffer.ts";
@@ -103,6 +104,25 @@ Deno.test("a buffer that the queue gives back is filled again, one of another si
   assert.equal(first.buffer.buffer, spent);
   assert.equal(second.buffer.length, CHUNK_BYTES);
   assert.equal(intake.held, 2 * CHUNK_BYTES);
+});
+
+Deno.test("a buffer that stayed here is filled again when the queue has its chunk, and not before", () => {
+  // Of a channel over a socket: it moves nothing.
+  const channel: Channel<SmtpToQueue, QueueToSmtp> = { send() {}, onmessage() {}, onreset() {} };
+  const intake = new QueueClient(channel);
+  const buffer = new MessageBuffer(msgid("00000001"), intake);
+  const reader = { fault: null, inHeader: false, settled: CHUNK_BYTES };
+  const used: ArrayBuffer[] = [];
+  for (let chunk = 0; chunk < 5; chunk++) {
+    if (chunk >= CHUNK_CREDIT) buffer.credited();
+    buffer.reserve(CHUNK_BYTES);
+    used.push(buffer.buffer.buffer);
+    buffer.length = CHUNK_BYTES;
+    assert.equal(buffer.ready(reader), true);
+  }
+  assert.equal(new Set(used.slice(0, CHUNK_CREDIT)).size, CHUNK_CREDIT);
+  assert.equal(used[CHUNK_CREDIT], used[0]);
+  assert.equal(used[CHUNK_CREDIT + 1], used[1]);
 });
 
 Deno.test("a small message is one commit of exactly its octets", async () => {

@@ -44,6 +44,8 @@ export class MessageBuffer implements Assembly {
   readonly message: MessageId;
   #credit = CHUNK_CREDIT;
   #chunks = 0;
+  /** Buffers of chunks on their way, in order. */
+  readonly #away: ArrayBuffer[] = [];
   readonly #queue: QueueClient;
   readonly #frontFollows: boolean;
 
@@ -75,6 +77,8 @@ export class MessageBuffer implements Assembly {
 
   credited(): void {
     if (this.#credit < CHUNK_CREDIT) this.#credit++;
+    // The queue has all of that chunk. The buffer is still here unless it was moved there, and comes back as spent.
+    this.#queue.recycle(this.#away.shift());
   }
 
   /** How many of `wanted` octets the reader may be given now. 0: wait until `credited`. */
@@ -118,6 +122,7 @@ export class MessageBuffer implements Assembly {
     this.#queue.held += rest.length;
     this.sent += octets;
     const mark = first && this.#frontFollows ? { frontFollows: true } : {};
+    this.#away.push(chunk.buffer);
     this.#queue.send({ type: "chunk", message: this.message, bytes: chunk, ...mark }, [chunk.buffer]);
   }
 
