@@ -12,6 +12,8 @@ export interface Scenario {
   /** Many messages a connection, or one. */
   readonly reuse: boolean;
   readonly relay: boolean;
+  /** Octets of a message; MESSAGE_BYTES where it is absent. */
+  readonly bytes?: number;
 }
 
 export interface Measure {
@@ -74,7 +76,7 @@ export async function measure(server: Server, scenario: Scenario, sink: Sink): P
   const source = new Deno.Command("smtp-source", {
     args: [
       ...(scenario.reuse ? ["-d"] : []),
-      ...["-s", `${scenario.clients}`, "-m", `${scenario.messages}`, "-l", `${MESSAGE_BYTES}`],
+      ...["-s", `${scenario.clients}`, "-m", `${scenario.messages}`, "-l", `${scenario.bytes ?? MESSAGE_BYTES}`],
       ...["-f", "sender@example.com", "-t", `user@${scenario.relay ? RELAY_DOMAIN : LOCAL_DOMAIN}`],
       `127.0.0.1:${server.port}`,
     ],

@@ -1,6 +1,7 @@
 /**
  * Vaultpost beside Debian's Postfix and OpenSMTPD on this machine, now: accept and deliver into a Maildir, relay, latency, CPU, memory.
- * `scripts/bench [--quick] [vaultpost] [postfix] [opensmtpd]`, and `vaultpost-one-user` for one process, also as root. Durable settings for all; see table.ts for what is printed.
+ * `scripts/bench [--quick] [vaultpost] [postfix] [opensmtpd]`, and `vaultpost-one-user` for one process, also as root: with both, their ratios in
+ * alternating rounds as well. Durable settings for all; see table.ts for what is printed.
  */
 
 import { join } from "node:path";
@@ -12,8 +13,10 @@ import { startPostfix } from "./postfix.ts";
 import { CannotRun, type Place, type Server } from "./server.ts";
 import { freePort } from "../ports.ts";
 import { startSink } from "./sink.ts";
-import { type Row, table } from "./table.ts";
-import { startInOneProcess, startVaultpost } from "./vaultpost.ts";
+import { measurePairs, type Rest } from "./pairs.ts";
+import { cpuSeconds, memoryBytes } from "./processes.ts";
+import { pairTable, restTable, type Row, table } from "./table.ts";
+import { ONE_PROCESS, startInOneProcess, startVaultpost } from "./vaultpost.ts";
 
 const STARTERS: Readonly<Record<string, (place: Place) => Promise<Server>>> = {
   vaultpost: (place) => startVaultpost(place),
@@ -21,6 +24,11 @@ const STARTERS: Readonly<Record<string, (place: Place) => Promise<Server>>> = {
   postfix: (place) => startPostfix(place),
   opensmtpd: startOpenSmtpd,
 };
+
+/** Larger ones Postfix would not take unasked. */
+const LARGE_BYTES = 9_000_000;
+/** By then nothing of the start is going on any more. */
+const REST_MS = 5_000;
 
 function scenarios(scale: number): Scenario[] {
   const local = (clients: number, messages: number, reuse: boolean): Scenario => ({
@@ -40,6 +48,25 @@ function scenarios(scale: number): Scenario[] {
     local(20, 6000, true),
     { name: "Relay, 20 clients, reused connections", clients: 20, messages: 4000 * scale, reuse: true, relay: true },
   ];
+}
+
+/** What is measured in pairs: large mail as well. The first load of all finds servers that have just been started. */
+function pairScenarios(scale: number): Scenario[] {
+  const large = { clients: 1, messages: Math.ceil(8 * scale), reuse: true, relay: false, bytes: LARGE_BYTES };
+  return [
+    ...scenarios(scale / 5).map((scenario) => ({ ...scenario, messages: Math.max(50, scenario.messages) })),
+    { name: `Maildir, 1 client, mail of ${LARGE_BYTES / 1e6} MB`, ...large },
+  ];
+}
+
+/** What each server takes at rest, before it is given any work. */
+async function measureRest(servers: readonly Server[]): Promise<Rest[]> {
+  await new Promise((resolve) => setTimeout(resolve, REST_MS));
+  return servers.map((server) => ({
+    server,
+    bytes: memoryBytes(server.pid),
+    cpuSeconds: cpuSeconds(server.pid),
+  }));
 }
 
 async function startAll(names: readonly string[], folder: string, sinkPort: number): Promise<Server[]> {
@@ -101,7 +128,14 @@ const sink = await startSink(freePort());
 const usual = Object.keys(STARTERS).filter((name) => name !== "vaultpost-one-user");
 const servers = await startAll(wanted.length > 0 ? wanted : usual, folder, sink.port);
 try {
-  console.log(table(await run(servers, quick ? 0.1 : 1, sink)));
+  const scale = quick ? 0.1 : 1;
+  const rest = await measureRest(servers);
+  console.log(table(await run(servers, scale, sink)));
+  console.log(restTable(rest));
+  const [two, one] = ["Vaultpost", ONE_PROCESS].map((name) => servers.find((server) => server.name === name));
+  if (two !== undefined && one !== undefined) {
+    console.log(pairTable(await measurePairs({ two, one, scenarios: pairScenarios(scale), sink })));
+  }
 } finally {
   for (const server of servers) await server.stop();
   await sink.stop();

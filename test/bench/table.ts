@@ -3,6 +3,7 @@
 import { availableParallelism } from "node:os";
 import type { Latency } from "./latency.ts";
 import type { Measure } from "./load.ts";
+import type { PairRow, Rest } from "./pairs.ts";
 import type { Server } from "./server.ts";
 
 export type Row =
@@ -52,6 +53,41 @@ function latencyTable(rows: ReadonlyArray<Extract<Row, { kind: "latency" }>>): s
       return line([server.name, against(latency.p50, base?.p50, 1), against(latency.p99, base?.p99, 1), before, after]);
     }),
   ];
+}
+
+/** Memory and processor time of servers that have been started and have done nothing yet. */
+export function restTable(rest: readonly Rest[]): string {
+  const base = rest.find(({ server }) => server.name === REFERENCE);
+  const heads = ["at rest, all processes", "memory MB (PSS)", "CPU s since the start"];
+  return [
+    "",
+    line(heads),
+    rule(heads.length),
+    ...rest.map(({ server, bytes, cpuSeconds }) =>
+      line([
+        server.name,
+        against(bytes / 1e6, base === undefined ? undefined : base.bytes / 1e6, 0),
+        cpuSeconds.toFixed(1),
+      ])
+    ),
+  ].join("\n");
+}
+
+/** Ratios of two users to one process, of rounds that alternated. */
+export function pairTable(rows: readonly PairRow[]): string {
+  const heads = ["two users ÷ one process, medians", "accepted/s", "delivered/s", "CPU a message", "least to most"];
+  return [
+    "",
+    line(heads),
+    rule(heads.length),
+    ...rows.map(({ scenario, accepted, delivered, cpu, cpuRange }) =>
+      line([
+        scenario,
+        ...[accepted, delivered, cpu].map((ratio) => `${ratio.toFixed(2)}×`),
+        cpuRange.map((ratio) => ratio.toFixed(2)).join(" to "),
+      ])
+    ),
+  ].join("\n");
 }
 
 export function table(rows: readonly Row[]): string {

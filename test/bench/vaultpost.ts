@@ -9,9 +9,12 @@ import { LOCAL_DOMAIN, type Place, RELAY_DOMAIN, type Server, startDaemon } from
 const PROJECT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const NOBODY = 65534;
 
+/** The name of the daemon in one process. */
+export const ONE_PROCESS = "Vaultpost, one process";
+
 /** Starts the daemon of this working tree in one process, also as root, to compare with what `startVaultpost` starts. */
 export async function startInOneProcess(place: Place): Promise<Server> {
-  return { ...await startVaultpost(place, undefined, "", "one-process"), name: "Vaultpost, one process" };
+  return { ...await startVaultpost(place, undefined, "", "one-process"), name: ONE_PROCESS };
 }
 
 /** Starts the daemon of this working tree, as root with two users of the system, offering STARTTLS where it gets a certificate; `limits` are further lines of its config, `relayOptions` further words of its relay action. */
