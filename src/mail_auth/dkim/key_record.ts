@@ -62,14 +62,14 @@ function publicKey(type: KeyType, octets: Uint8Array): KeyObject | null {
     return octets.length === 32 ? read(Buffer.concat([ED25519_PREFIX, octets]), "spki", "ed25519") : null;
   }
   // RFC 6376 §3.6.1 speaks of RSAPublicKey, its example and everybody of SubjectPublicKeyInfo.
-  const key = read(Buffer.from(octets), "spki", "rsa") ?? read(Buffer.from(octets), "pkcs1", "rsa");
-  return (key?.asymmetricKeyDetails?.publicExponent ?? 0n) <= MAX_EXPONENT ? key : null;
+  return read(Buffer.from(octets), "spki", "rsa") ?? read(Buffer.from(octets), "pkcs1", "rsa");
 }
 
 function read(der: Buffer, form: "spki" | "pkcs1", type: KeyType): KeyObject | null {
   try {
     const key = createPublicKey({ key: der, type: form, format: "der" });
-    return key.asymmetricKeyType === type ? key : null;
+    if (key.asymmetricKeyType !== type) return null;
+    return (key.asymmetricKeyDetails?.publicExponent ?? 0n) <= MAX_EXPONENT ? key : null;
   } catch {
     return null;
   }
@@ -89,7 +89,8 @@ export async function findKey(
 ): Promise<FoundKey> {
   const name = `${selector}._domainkey.${domain}`;
   if (name.length > 253) return { kind: "permerror", reason: "the name of the key is too long" };
-  const answer = await dns.txt(name);
+  // What is only awaited at the end of the message may not reject before.
+  const answer = await dns.txt(name).catch(() => ({ kind: "temporary" } as const));
   if (answer.kind === "temporary") return { kind: "temperror", reason: "the key could not be asked for" };
   if (answer.kind === "none") return { kind: "permerror", reason: "no key" };
   let reason: string | null = null;

@@ -2,7 +2,13 @@ import { deepStrictEqual, strictEqual } from "node:assert";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { BodyCanonicalizer } from "../../../src/mail_auth/dkim/canonicalize_body.ts";
-import { BodyHashes, DkimVerifier, parseKeyRecord, parseTagList } from "../../../src/mail_auth/dkim/mod.ts";
+import {
+  BodyHashes,
+  DkimVerifier,
+  parseKeyRecord,
+  parseTagList,
+  verifySignature,
+} from "../../../src/mail_auth/dkim/mod.ts";
 import { keyDns, NOW, octets, RECORDS, sign, signLoosely, verify } from "./helper.ts";
 
 const MESSAGE = "From: a@example.org\nSubject: x\nTo: b@example.net\n\nHello.\n";
@@ -105,6 +111,27 @@ Deno.test("tag lists, key records and signatures of any text are judged", async 
     }),
     { numRuns: 300 },
   );
+});
+
+Deno.test("key records with any change of their octets are judged, and what they verify", () => {
+  const keys = ["rsa1024", "rsa2048", "ed25519"] as const;
+  const change = fc.tuple(fc.nat(300), fc.nat(255));
+  fc.assert(
+    fc.property(fc.constantFrom(...keys), fc.array(change, { minLength: 1, maxLength: 4 }), (name, changes) => {
+      const [start, data] = RECORDS[name]!.split("p=");
+      const der = Buffer.from(data!, "base64");
+      for (const [at, octet] of changes) der[at % der.length] = octet;
+      const parsed = parseKeyRecord(`${start}p=${der.toString("base64")}`);
+      if (parsed.ok) strictEqual(verifySignature(parsed.record, [der], new Uint8Array(128)), false);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+Deno.test("verifier: a DNS that fails against its word is a temporary error", async () => {
+  const dns = { txt: () => Promise.reject(new Error("broken")) };
+  const [verdict] = await verify(signLoosely(MESSAGE), { dns });
+  strictEqual(verdict?.result, "temperror");
 });
 
 Deno.test("messages of any octets are judged, and what is signed passes", async () => {
