@@ -23,11 +23,11 @@ export class NoticeSigner {
     octets: Uint8Array<ArrayBuffer>,
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (grant === undefined) return octets;
-    const signer = new MessageSigner({ message, grant }, this.#deps);
+    const signer = new MessageSigner(this.#deps);
     const end = headerEnd(octets);
     signer.header(octets.subarray(0, end));
     signer.body(octets.subarray(end + 1));
-    const result = await signer.finish();
+    const result = await signer.finish({ message, grant });
     switch (result.kind) {
       case "signed": {
         const { domain, selectors } = result;

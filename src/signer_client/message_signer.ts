@@ -38,7 +38,6 @@ export interface Granted {
 }
 
 export class MessageSigner {
-  readonly #granted: Granted;
   readonly #deps: SigningDeps;
   /** One for the keys that sign in the same way. */
   #signers: readonly DkimSigner[] = [];
@@ -46,8 +45,7 @@ export class MessageSigner {
   /** Why it is not signed. */
   #reason = "it has no header";
 
-  constructor(granted: Granted, deps: SigningDeps) {
-    this.#granted = granted;
+  constructor(deps: SigningDeps) {
     this.#deps = deps;
   }
 
@@ -70,12 +68,12 @@ export class MessageSigner {
   }
 
   /** All was given. Never rejects; resolves within seconds. */
-  async finish(): Promise<SigningResult> {
+  async finish(granted: Granted): Promise<SigningResult> {
     if (this.#signers.length === 0) return { kind: "unsigned", reason: this.#reason };
     const { client } = this.#deps;
     const deadline = client.deadline();
     const sign = async (domain: string, selector: string, hash: Uint8Array) => {
-      const signature = await client.sign({ ...this.#granted, domain, selector, hash: new Uint8Array(hash) }, deadline);
+      const signature = await client.sign({ ...granted, domain, selector, hash: new Uint8Array(hash) }, deadline);
       if (signature === null) throw new Unsigned();
       return signature;
     };

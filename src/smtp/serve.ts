@@ -60,6 +60,7 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
       client: new SignerClient(isolate.ask("smtp-signer"), systemClock),
       now: systemClock.now,
       emit: events.emit,
+      decidesLater: isolate.settings.rulesSeeMailAuth === true,
     })],
     ended: collected((sessionNumbers) => main.send({ type: "sessions-ended", sessionNumbers })),
   });

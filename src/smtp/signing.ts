@@ -1,9 +1,11 @@
 /** Signs the messages that lookup lets out by an action with `dkim`, while they stream through this isolate. */
 
+import type { MessageId } from "../envelope/mod.ts";
 import type { EmitEvent } from "../events/mod.ts";
-import { type Granted, MessageSigner, type SigningDeps } from "../signer_client/mod.ts";
+import { MessageSigner, type SigningDeps } from "../signer_client/mod.ts";
 import type { Authenticated, Authenticator, AuthenticatorSource } from "./message/authentication.ts";
 import { recipients } from "./session/envelopes.ts";
+import type { Session } from "./session/state.ts";
 
 /** RFC 3463 §3.8: a security function that does not work now. */
 const NOT_NOW: Authenticated = {
@@ -12,27 +14,39 @@ const NOT_NOW: Authenticated = {
   text: "4.7.0 Temporary Error: the message cannot be signed now",
 };
 
+export interface MailSigningDeps extends SigningDeps {
+  readonly emit: EmitEvent;
+  /** Of messages that are checked, lookup decides about the recipients anew at the end. */
+  readonly decidesLater: boolean;
+}
+
 /** Returns what signs messages; null for those that are not to be signed. */
-export function signingBy(deps: SigningDeps & { readonly emit: EmitEvent }): AuthenticatorSource {
-  return (message, { transaction }, facts) => {
-    if (transaction === null || deps.keys().length === 0) return null;
-    const grant = recipients(transaction).find(({ expansion }) => expansion.grant !== undefined)?.expansion.grant;
-    return grant === undefined ? null : new Signing({ message, grant }, facts.session, deps);
+export function signingBy(deps: MailSigningDeps): AuthenticatorSource {
+  return (message, session, facts) => {
+    if (deps.keys().length === 0) return null;
+    const mayBeGranted = grantOf(session) !== null || (deps.decidesLater && facts.mailAuth !== null);
+    return mayBeGranted ? new Signing(message, facts.session, deps) : null;
   };
+}
+
+/** What lookup has given to one of the recipients: it is the same for all. */
+function grantOf({ transaction }: Session): string | null {
+  const accepted = transaction === null ? [] : recipients(transaction);
+  return accepted.find(({ expansion }) => expansion.grant !== undefined)?.expansion.grant ?? null;
 }
 
 class Signing implements Authenticator {
   readonly sees = "stored";
   readonly #signer: MessageSigner;
-  readonly #granted: Granted;
+  readonly #message: MessageId;
   readonly #session: string;
   readonly #emit: EmitEvent;
 
-  constructor(granted: Granted, session: string, deps: SigningDeps & { readonly emit: EmitEvent }) {
-    this.#granted = granted;
+  constructor(message: MessageId, session: string, deps: MailSigningDeps) {
+    this.#message = message;
     this.#session = session;
     this.#emit = deps.emit;
-    this.#signer = new MessageSigner(granted, deps);
+    this.#signer = new MessageSigner(deps);
   }
 
   header(block: Uint8Array | null): void {
@@ -43,9 +57,11 @@ class Signing implements Authenticator {
     this.#signer.body(octets);
   }
 
-  async finish(): Promise<Authenticated> {
-    const result = await this.#signer.finish();
-    const about = { session: this.#session, message: this.#granted.message };
+  async finish(session: Session): Promise<Authenticated> {
+    const grant = grantOf(session);
+    if (grant === null) return { kind: "fields", fields: new Uint8Array() };
+    const result = await this.#signer.finish({ message: this.#message, grant });
+    const about = { session: this.#session, message: this.#message };
     switch (result.kind) {
       case "signed": {
         const { fields, domain, selectors } = result;

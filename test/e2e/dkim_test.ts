@@ -115,7 +115,7 @@ dkim "Bücher.example" selector "k" key "${keys.idn}" headers { "from", to, subj
   }
 }
 
-const filtered = freePort();
+const filtered = freePort(), checked = freePort();
 const usual = ({ port, next, mail, folder }: { port: number; next: number; mail: string; folder: string }) => `
 mta limit conn-delay-route 0 conn-delay-host 0 conn-delay-relay 0
 table logins { carol = "${HASH}" }
@@ -127,6 +127,9 @@ action "out" relay host "smtp+notls://127.0.0.1:${next}" dkim
 action "plain" relay host "smtp+notls://127.0.0.1:${next}"
 action "alias" expand-only virtual { "far" = "alias@far.test" }
 action "inbox" maildir "${mail}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}
+listen on 127.0.0.1 port ${checked} hostname mx.example.org tag CHECKED mail-auth
+match from any tag CHECKED for domain "far.test" mail-auth "dmarc=none" action "out"
+match from any tag CHECKED for any action "plain"
 match from any for domain "alias.test" action "alias"
 match from any for domain "inbox.test" action "inbox"
 match from any for domain "plain.test" action "plain"
@@ -298,6 +301,20 @@ Deno.test("mail that goes by an action with dkim is signed, octet for octet", as
       client.close();
       const text = latin1((await take("filtered@far.test", BOTH)).octets);
       assert.match(text, /^X-Edited: yes\r\nSubject: x \(edited\)\r\nTo: [^\r]*\r\n\r\n\.kept\r\n\.added\r\n$/m);
+    });
+    await test.step("by a rule that looks at what the message was found to be", async () => {
+      const client = await Client.connect(checked);
+      await client.say("EHLO client.example.com", "250");
+      await client.send("a@example.org", "decided@far.test", message("a@example.org"));
+      await client.send("a@example.org", "decided@near.test", message("a@example.org"));
+      client.close();
+      const text = latin1((await take("decided@far.test", BOTH)).octets);
+      // The results were found before, and stand below the signatures, which do not sign them.
+      assert.deepEqual(
+        [...text.matchAll(/^(DKIM-Signature|Authentication-Results|Received|From):/gm)].map(([, name]) => name),
+        ["DKIM-Signature", "DKIM-Signature", "Authentication-Results", "Received", "From"],
+      );
+      assert.match(latin1((await take("decided@near.test", "")).octets), /^Authentication-Results:/);
     });
     await test.step("of sendmail", async () => {
       const sent = await daemon.tool(

@@ -94,10 +94,10 @@ Deno.test("keys with options of their own sign apart, and a message that cannot 
   const client = { deadline: () => 0, sign: (one: { hash: Uint8Array }) => Promise.resolve(signHash(key, one.hash)) };
   const header = "From: a@example.org\nX-Own: 1\nSubject: s\n";
   const sign = async (client: unknown) => {
-    const signer = new MessageSigner(granted, { keys: () => keys, client: client as SignerClient, now });
+    const signer = new MessageSigner({ keys: () => keys, client: client as SignerClient, now });
     signer.header(new TextEncoder().encode(header));
     signer.body(new TextEncoder().encode("body\n"));
-    return await signer.finish();
+    return await signer.finish(granted);
   };
   const result = await sign(client);
   assert.ok(result.kind === "signed");
