@@ -31,9 +31,11 @@ export const SILENT_LOOKS = 60;
 
 /** In the order in which they are started. */
 export const ROLES = {
+  // It writes the log, and stands still while a reader of that does, such as a terminal that is paused.
   control: { count: "one", stopOrder: 6 },
-  lookup: { count: "one", stopOrder: 5 },
-  // It may have a large database to repair.
+  // It reads large tables in turns of milliseconds. Those that it reads in one go, of passwd(5) and of makemap, take a few seconds with a million lines.
+  lookup: { count: "one", stopOrder: 5, silentLooks: SHORT_SILENT_LOOKS },
+  // It may have a large database to repair; later it stands still as long as the disk does, for which another isolate is no remedy.
   queue: { count: "one", stopOrder: 4, slowStart: true },
   scheduler: { count: "one", stopOrder: 2, silentLooks: SHORT_SILENT_LOOKS },
   relay: { count: "one", stopOrder: 2, silentLooks: SHORT_SILENT_LOOKS, exposed: true },
@@ -45,7 +47,8 @@ export const ROLES = {
   file: { count: "on-demand", stopOrder: 3, files: true },
   forward: { count: "on-demand", stopOrder: 3, files: true },
   filter: { count: "programs", stopOrder: 6, exposed: true },
-  login: { count: "logins", stopOrder: 6 },
+  // A password of an expensive hash is one turn: what takes longer than this is of no use to the client either.
+  login: { count: "logins", stopOrder: 6, silentLooks: SHORT_SILENT_LOOKS },
   signer: { count: "signing", stopOrder: 5 },
   smtp: { count: "per-core", stopOrder: 1, silentLooks: SHORT_SILENT_LOOKS, exposed: true },
 } as const satisfies Readonly<Record<string, RoleTraits>>;
