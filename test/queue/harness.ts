@@ -34,6 +34,9 @@ import { serveQueue } from "../../src/queue/serve.ts";
 import { EnvelopeMac, JobMac, MAC_KEY_OCTETS } from "../../src/mac/mod.ts";
 import { type Clock, systemClock } from "../../src/clock.ts";
 
+/** Far longer than the queue takes for an answer on a busy machine. */
+const MAX_WAIT_MS = 60_000;
+
 /** The test's end of a door: keeps what it receives and wakes whoever waits for it. */
 export class End<Out, In> {
   readonly received: In[] = [];
@@ -67,7 +70,15 @@ export class End<Out, In> {
     for (;;) {
       const index = this.received.findIndex(wanted);
       if (index >= 0) return this.received.splice(index, 1)[0] as Kind;
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      this.#waiting.push(() => resolve(true));
+      const timer = setTimeout(() => resolve(false), MAX_WAIT_MS);
+      const woken = await promise;
+      clearTimeout(timer);
+      if (!woken) {
+        const types = this.received.map((message) => (message as { readonly type?: string }).type);
+        throw new Error(`No such message has come in ${MAX_WAIT_MS} ms, but: ${types.join(", ") || "none"}`);
+      }
     }
   }
 }
