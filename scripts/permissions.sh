@@ -6,8 +6,11 @@ socket=${SMTPD_SOCKET:-/run/vaultpost/smtpd.sock}
 submission=${socket%.sock}.smtp.sock
 dkim=${SMTPD_DKIM:-/etc/vaultpost/dkim}
 
-# A path as an item of a comma-separated permission list.
-item() { printf '%s' "$1" | sed 's/,/,,/g'; }
+# A path as an item of a comma-separated permission list. Deno has no way to write a comma in one.
+item() {
+  case $1 in *,*) fail "$1 has a comma in its path, by which Deno separates paths: name a place without one" ;; esac
+  printf '%s' "$1"
+}
 
 # Sets verb, first and second to the words behind the program (`--config FILE main.ts PROGRAM` stand before) that are no options.
 find_words() {
@@ -27,6 +30,10 @@ become() {
   program=$1
   shift
   given=$#
+  # What follows builds permissions in substitutions, which cannot end this script.
+  case $program in
+    smtpctl | mailq | sendmail | newaliases | makemap) item "$socket" >/dev/null && item "$spool" >/dev/null ;;
+  esac
   ensure_deno "$@"
   set -- --config "$root/deno.json" "$root/src/main.ts" "$program" "$@"
   case $program in
@@ -76,9 +83,10 @@ become() {
         --allow-net="unix:$(item "$socket")" --allow-sys=uid --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_DKIM "$@"
       ;;
     sendmail)
+      case ${HOME:-,} in *,*) home=/nonexistent ;; *) home=$HOME ;; esac
       # The submission socket; who the sender is; dead.letter, or the offline folder while the daemon is down.
       set -- --allow-read="$(item "$submission"),$(item "$spool"),/etc/mailname,/etc/passwd" \
-        --allow-write="$(item "$submission"),$(item "$spool/offline"),$(item "${HOME:-/nonexistent}/dead.letter")" \
+        --allow-write="$(item "$submission"),$(item "$spool/offline"),$(item "$home/dead.letter")" \
         --allow-net="unix:$(item "$submission")" --allow-sys=uid,hostname,userInfo \
         --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,HOME,USER,LOGNAME "$@"
       ;;

@@ -6,6 +6,7 @@
 import { dirname, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Environment } from "../config/mod.ts";
+import { shown } from "../config/values.ts";
 import { Fatal } from "./fatal.ts";
 import { SocketTransport } from "../isolate/mod.ts";
 import {
@@ -247,12 +248,19 @@ export function runtimeArguments(
 }
 
 function permissionFlags({ read, write, net, sys }: Grants, programs: readonly string[]): string[] {
-  const flag = (name: string, grant: readonly string[] | true | undefined) =>
-    grant === true
-      ? [`--allow-${name}`]
-      : grant === undefined || grant.length === 0
-      ? []
-      : [`--allow-${name}=${grant.map((item) => item.replaceAll(",", ",,")).join(",")}`];
+  const flag = (name: string, grant: readonly string[] | true | undefined) => {
+    if (grant === true) return [`--allow-${name}`];
+    const odd = grant?.find((item) => item.includes(","));
+    if (odd !== undefined) {
+      throw new Fatal(
+        `${
+          shown(odd)
+        } has a comma in its path, by which the runtime separates paths: name a place without one, or start ` +
+          `smtpd with --one-user`,
+      );
+    }
+    return grant === undefined || grant.length === 0 ? [] : [`--allow-${name}=${grant.join(",")}`];
+  };
   return [
     ...flag("read", read === true ? true : [...read ?? [], ...programs]),
     ...flag("write", write),

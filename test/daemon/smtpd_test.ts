@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../ports.ts";
+import { runtimeArguments } from "../../src/daemon/processes.ts";
 
 const SMTPD = fileURLToPath(new URL("../../scripts/smtpd", import.meta.url));
 const VALID = 'action "a" maildir "/nonexistent/%{rcpt.user}"\nmatch for local action "a"\n';
@@ -498,3 +499,22 @@ for (const { name, env, says } of OBSTACLES) {
     }
   });
 }
+
+Deno.test("a comma in the path of the spool is refused by the tools and by the processes, since Deno separates paths by it", async () => {
+  const folder = await Deno.makeTempDir({ suffix: ",odd" });
+  try {
+    const env = { SMTPD_SPOOL: `${folder}/spool`, SMTPD_SOCKET: `/tmp/nosuch.sock` };
+    const script = fileURLToPath(new URL("../../scripts/smtpctl", import.meta.url));
+    const { code, stderr } = await new Deno.Command(script, { args: ["show", "queue"], env, stderr: "piped" }).output();
+    assert.equal(
+      new TextDecoder().decode(stderr),
+      `${folder}/spool has a comma in its path, by which Deno separates paths: name a place without one\n`,
+    );
+    assert.equal(code, 1);
+    const command = ["deno", "run", fileURLToPath(Deno.mainModule)];
+    assert.throws(() => runtimeArguments(command, { read: [`${folder}/spool`] }, []), /has a comma in its path/);
+    assert.ok(runtimeArguments(command, { read: ["/a", "/b"] }, ["/c"]).includes("--allow-read=/a,/b,/c"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -27,34 +27,55 @@ export function programPlaces(denoDir: string | null): ProgramPlaces {
   return { runtime, project: { folder, parts: ["src", "workers", "deno.json", "deno.lock"] }, cache: denoDir };
 }
 
-/** Returns a line for each user that cannot read all of the program, with what to do. */
+/** What a user cannot read. */
+interface Closed {
+  readonly path: string;
+  /** This or a folder above it. */
+  readonly obstacle: string;
+  readonly remedy: string;
+}
+
+/** Returns a line for each part of the program that a user cannot read, with all users of whom that is true, and with what to do. */
 export function programFaults(users: ProcessUsers, places: ProgramPlaces): string[] {
   const each = [...new Map(Object.values(users).map((user) => [user.uid, user])).values()];
-  return each.flatMap((user) => {
-    const fault = aboveFault(user, places) ?? runtimeFault(user, places) ?? projectFault(user, places);
-    return fault === null ? [] : [fault];
+  const found = each.flatMap((user) => {
+    const closed = aboveFault(user, places) ?? runtimeFault(user, places) ?? projectFault(user, places);
+    return closed === null ? [] : [{ user, closed }];
   });
+  const lines = Map.groupBy(found, ({ closed }) => JSON.stringify(closed));
+  return [...lines.values()].map((same) => lineFor(same.map(({ user }) => user), same[0]!.closed));
+}
+
+function lineFor(users: readonly ProcessUser[], { path, obstacle, remedy }: Closed): string {
+  const names = users.map(({ name }) => `"${shown(name)}"`).join(" and ");
+  return `the user${users.length > 1 ? "s" : ""} ${names}, whom processes of the daemon run as, cannot read ${
+    shown(path)
+  }, since ${
+    path === obstacle ? "it" : shown(obstacle)
+  } is closed to others: ${remedy}, or start smtpd with --one-user`;
 }
 
 /** Above the project, which then has to be somewhere else: what is below does not matter yet. */
-function aboveFault(user: ProcessUser, { project }: ProgramPlaces): string | null {
+function aboveFault(user: ProcessUser, { project }: ProgramPlaces): Closed | null {
   if (project === null) return null;
-  const above = obstacleTo(dirname(project.folder), user);
-  return above === null ? null : `${cannotRead(user, project.folder, above)}: ` +
-    `move the project to where everybody may read it, such as /usr/local/lib/vaultpost, ` +
-    `open the folder (chmod o+x ${shown(above)}), or start smtpd with --one-user`;
+  const obstacle = obstacleTo(dirname(project.folder), user);
+  const remedy =
+    `move the project to where everybody may read it, such as /usr/local/lib/vaultpost, open the folder (chmod o+x ${
+      shown(obstacle ?? "")
+    })`;
+  return obstacle === null ? null : { path: project.folder, obstacle, remedy };
 }
 
-function runtimeFault(user: ProcessUser, { runtime, project }: ProgramPlaces): string | null {
+function runtimeFault(user: ProcessUser, { runtime, project }: ProgramPlaces): Closed | null {
   const obstacle = obstacleTo(runtime, user);
   if (obstacle === null) return null;
   const remedy = project !== null && isWithin(obstacle, project.folder)
     ? openAll(project.folder)
     : `use chmod o+rx ${shown(obstacle)}, or put the file where everybody may run it, such as /usr/local/bin`;
-  return `${cannotRead(user, runtime, obstacle)}: ${remedy}, or start smtpd with --one-user`;
+  return { path: runtime, obstacle, remedy };
 }
 
-function projectFault(user: ProcessUser, { project, cache }: ProgramPlaces): string | null {
+function projectFault(user: ProcessUser, { project, cache }: ProgramPlaces): Closed | null {
   if (project === null) return null;
   const parts = project.parts.map((part) => join(project.folder, part));
   const closed = obstacleTo(project.folder, user) ??
@@ -62,7 +83,7 @@ function projectFault(user: ProcessUser, { project, cache }: ProgramPlaces): str
     (cache === null ? null : obstacleTo(cache, user) ?? closedBelow(join(cache, "npm"), user, PACKAGE_DEPTH_FOLDERS));
   if (closed === null) return null;
   const folder = cache === null || isWithin(closed, project.folder) ? project.folder : cache;
-  return `${cannotRead(user, closed, closed)}: ${openAll(folder)}, or start smtpd with --one-user`;
+  return { path: closed, obstacle: closed, remedy: openAll(folder) };
 }
 
 function isWithin(path: string, folder: string): boolean {
@@ -72,13 +93,6 @@ function isWithin(path: string, folder: string): boolean {
 /** All of it at once: a project that was cloned with a closed umask is closed everywhere. */
 function openAll(folder: string): string {
   return `use chmod -R go+rX ${shown(folder)}`;
-}
-
-function cannotRead({ name }: ProcessUser, path: string, obstacle: string): string {
-  const file = shown(path);
-  return `the user "${shown(name)}", whom processes of the daemon run as, cannot read ${file}, since ${
-    path === obstacle ? "it" : shown(obstacle)
-  } is closed to others`;
 }
 
 function first(paths: readonly string[], find: (path: string) => string | null): string | null {

@@ -86,6 +86,18 @@ export function openFile(path: string): DatabaseSync {
   Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close();
   Deno.chmodSync(path, 0o600);
   const database = new DatabaseSync(path);
+  try {
+    return prepare(database, path);
+  } catch (error) {
+    database.close();
+    if (!(error instanceof Error) || error.message !== "database is locked") throw error;
+    throw new Error(
+      `${path} is in the hands of another program: is there another smtpd with this spool? Stop it, or name another spool with SMTPD_SPOOL`,
+    );
+  }
+}
+
+function prepare(database: DatabaseSync, path: string): DatabaseSync {
   // An isolate that was replaced may need a moment to let go of the file.
   database.exec("PRAGMA busy_timeout = 10000");
   database.exec(`PRAGMA page_size = ${PAGE_BYTES}`);
