@@ -46,7 +46,7 @@ export const DOORS = {
   "relay-lookup": RELAY_LOOKUP,
   "delivery-lookup": DELIVERY_LOOKUP,
   "privileged-lookup": PRIVILEGED_LOOKUP,
-  /** Bounces are ordinary mail: the queue asks where the sender's address goes before it enqueues the notice. */
+  /** Notices and reports are ordinary mail: the queue asks where they go before it enqueues them, and the DNS who wants reports. */
   "queue-lookup": QUEUE_LOOKUP,
   /** Tables that programs answer for. */
   "lookup-filter": LOOKUP_FILTER,
