@@ -21,6 +21,7 @@ import {
   waitingKeys,
 } from "../dkim_keys/mod.ts";
 import type { SigningKey, SigningKeyName } from "../protocol/mod.ts";
+import { removeIfPresent } from "./claim.ts";
 import { Fatal, gatherNow } from "./fatal.ts";
 import { placed, readGuarded, readIfPresent } from "./files.ts";
 
@@ -123,7 +124,9 @@ function exists(path: string): boolean {
 /** Takes the place of the file at once, and is on the disk when this returns. Throws what the system says. */
 export function writeRotation(path: string, domain: string, rotation: Rotation): void {
   const fresh = `${path}.new`;
-  const file = Deno.openSync(fresh, { write: true, create: true, truncate: true, mode: KEY_MODE });
+  // What an interrupted start has left, or a link that somebody has laid there.
+  removeIfPresent(fresh);
+  const file = Deno.openSync(fresh, { write: true, createNew: true, mode: KEY_MODE });
   try {
     file.writeSync(new TextEncoder().encode(formatRotation(domain, rotation)));
     file.syncSync();

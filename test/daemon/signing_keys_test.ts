@@ -114,12 +114,16 @@ Deno.test("a rotation goes on over starts, and its old keys retire after the lon
     const dns = new Map([["a._domainkey.example.org", recordOf(`${folder}/a.pem`)]]);
     let at = Date.UTC(2026, 10, 30);
     const first = daemonOf(config, dns, () => at);
+    // A start that was interrupted, or somebody who wants another file written.
+    Deno.symlinkSync(`${folder}/elsewhere`, `${folder}/example.org.rotation.new`);
     const report = await first.keys.rotate("example.org");
     assert.equal(report.error, null);
     const file = `${folder}/example.org.s2026-ed25519.pem`;
     assert.ok(report.lines.some((line) => line.startsWith("s2026-ed25519._domainkey.example.org. IN TXT (")));
     assert.match((await first.keys.rotate("example.org")).error!, /wait for their records already/);
     assert.equal(first.names(), "a");
+    assert.throws(() => Deno.statSync(`${folder}/elsewhere`), Deno.errors.NotFound);
+    assert.equal(Deno.statSync(`${folder}/example.org.rotation`).mode! & 0o777, 0o600);
 
     // Another start, at which the DNS has the record.
     const second = daemonOf(config, dns, () => at);
