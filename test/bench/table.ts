@@ -91,6 +91,7 @@ export function pairTable(rows: readonly PairRow[]): string {
 }
 
 export function table(rows: readonly Row[]): string {
+  const latencies = rows.filter((row) => row.kind === "latency");
   const servers = [...new Set(rows.map((row) => row.server))];
   const notes = servers.flatMap(({ name, note }) => note === undefined ? [] : [`${name} ${note}.`]);
   return [
@@ -100,8 +101,7 @@ export function table(rows: readonly Row[]): string {
     }; (×) is the ratio to ${REFERENCE}.`,
     "",
     ...loadTable(rows.filter((row) => row.kind === "load")),
-    "",
-    ...latencyTable(rows.filter((row) => row.kind === "latency")),
+    ...(latencies.length > 0 ? ["", ...latencyTable(latencies)] : []),
     ...(notes.length > 0 ? ["", ...notes] : []),
   ].join("\n");
 }
