@@ -29,8 +29,8 @@ const ZONE: Zone = {
   "_dmarc.bad.test": [txt("v=DMARC1; p=none; rua=mailto:victim@third.test")],
 };
 
-/** A day and an hour. */
-const AHEAD_MS = 90_000_000;
+/** From noon to an hour after midnight, by when reports are sent; and a time that is later than when they are signed. */
+const AHEAD_MS = 46_800_000, LATER_MS = 172_800_000;
 
 async function send(daemon: Daemon, { from, rcpt, sender, reply }: {
   readonly from: string;
@@ -48,11 +48,11 @@ async function send(daemon: Daemon, { from, rcpt, sender, reply }: {
   client.close();
 }
 
-/** The results of the signatures of a message, by the day on which it was made, with the record of the one key. */
+/** The results of the signatures of a message, by a day on which it was made already, with the record of the one key. */
 async function signedBy({ octets }: KeptMessage, record: string): Promise<string[][]> {
   const text = latin1(octets).replaceAll("\r\n", "\n"), end = text.indexOf("\n\n") + 1;
   const dns = { txt: () => Promise.resolve({ kind: "records", records: [record] } as const) };
-  const verifier = new DkimVerifier({ now: Date.now() + AHEAD_MS, dns });
+  const verifier = new DkimVerifier({ now: Date.now() + LATER_MS, dns });
   verifier.header(new TextEncoder().encode(text.slice(0, end)));
   verifier.body(new TextEncoder().encode(text.slice(end + 1)));
   return (await verifier.finish()).map(({ result, domain }) => [result, domain]);

@@ -1,4 +1,7 @@
-/** The real queue isolate, with a time of day that is ahead by as many milliseconds as the file `ahead` in its spool says. */
+/**
+ * The real queue isolate. It starts at noon, UTC, so that no midnight passes by itself, and its time is ahead of that by as many milliseconds as the
+ * file `ahead` in its spool says.
+ */
 
 import { runIsolate } from "../../src/isolate/mod.ts";
 import { QUEUE_DOORS } from "../../src/protocol/isolates/queue.ts";
@@ -8,6 +11,9 @@ import { type Clock, systemClock } from "../../src/clock.ts";
 /** Waits that are longer are over as soon as the time of day says so. */
 const LONG_MS = 60_000, LOOK_MS = 20;
 
+const DAY_MS = 86_400_000;
+const untilNoon = (1.5 * DAY_MS - Date.now() % DAY_MS) % DAY_MS;
+
 runIsolate("queue", QUEUE_DOORS, (isolate) => {
   const ahead = () => {
     try {
@@ -16,7 +22,7 @@ runIsolate("queue", QUEUE_DOORS, (isolate) => {
       return 0;
     }
   };
-  const now = () => Date.now() + ahead();
+  const now = () => Date.now() + untilNoon + ahead();
   const clock: Clock = {
     ...systemClock,
     now,
