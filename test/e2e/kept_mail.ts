@@ -72,8 +72,9 @@ export class KeepingServer {
       const text = new TextDecoder().decode(line).trimEnd();
       const verb = text.slice(0, 4).toUpperCase();
       const path = /<([^>]*)>/.exec(text)?.[1] ?? "";
-      if (verb === "EHLO") await say("250-keeps.test\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 PIPELINING");
-      else if (verb === "MAIL") {
+      if (verb === "EHLO" || verb === "LHLO") {
+        await say("250-keeps.test\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 PIPELINING");
+      } else if (verb === "MAIL") {
         [from, to] = [path, []];
         await say("250 ok");
       } else if (verb === "RCPT") {
