@@ -5,14 +5,19 @@
 
 import { asciiDomain, unicodeDomain } from "../envelope/mod.ts";
 
+/** What the field says about one check of SPF. */
+export interface CheckedSender {
+  readonly result: string;
+  readonly identity: "mailfrom" | "helo";
+  readonly domain: string;
+  readonly reason: string | null;
+}
+
 /** What the field says about a message; `Verdict` of check.ts has all of it. */
 export interface CheckedMessage {
-  readonly spf: {
-    readonly result: string;
-    readonly identity: "mailfrom" | "helo";
-    readonly domain: string;
-    readonly reason: string | null;
-  };
+  readonly spf: CheckedSender;
+  /** Of the name in HELO, where `spf` is of the sender; null or absent: there is nothing to say of it. */
+  readonly spfHelo?: CheckedSender | null;
   readonly dkim: ReadonlyArray<{
     readonly result: string;
     readonly domain: string;
@@ -65,10 +70,9 @@ type Words = string[];
  * the host that checked. It is ASCII unless an address of the message is not (RFC 8616).
  */
 export function authenticationResults(authserv: string, verdict: CheckedMessage): string {
-  const { spf, dkim, arc, dmarc } = verdict;
-  const results: Words[] = [
-    [`spf=${keyword(spf.result)}`, ...comment([spf.reason]), ...property(`smtp.${spf.identity}`, spf.domain)],
-  ];
+  const { spf, spfHelo = null, dkim, arc, dmarc } = verdict;
+  const results: Words[] = [spfWords(spf)];
+  if (spfHelo !== null) results.push(spfWords(spfHelo));
   for (const signature of dkim) results.push(dkimWords(signature));
   if (dkim.length === 0) results.push(["dkim=none"]);
   results.push([`arc=${keyword(arc.result)}`, ...comment(arcRemarks(arc))]);
@@ -79,6 +83,10 @@ export function authenticationResults(authserv: string, verdict: CheckedMessage)
     ...property("policy.dmarc", dmarc.policy),
   ]);
   return `Authentication-Results: ${value(authserv)};\n${results.map((words) => fold(words)).join(";\n")}\n`;
+}
+
+function spfWords({ result, reason, identity, domain }: CheckedSender): Words {
+  return [`spf=${keyword(result)}`, ...comment([reason]), ...property(`smtp.${identity}`, domain)];
 }
 
 function dkimWords(signature: CheckedMessage["dkim"][number]): Words {

@@ -18,7 +18,10 @@ const MAX_SIGNATURES = 10;
 
 /** What was found out about a message. */
 export interface Verdict {
+  /** Of the sender, or for the null reverse-path of the name in HELO. All decisions go by it. */
   readonly spf: SpfVerdict;
+  /** Of the name in HELO beside the sender (RFC 7208 §2.3), for Authentication-Results; null where it publishes nothing, or `spf` is of it already. */
+  readonly spfHelo: SpfVerdict | null;
   /** One per signature; none for a message without signatures. */
   readonly dkim: readonly DkimVerdict[];
   readonly arc: ArcVerdict;
@@ -47,6 +50,7 @@ export class MessageCheck {
   readonly #dns: ExpiringDns;
   readonly #trusts: MessageCheckOptions["trusts"];
   readonly #spf: Promise<SpfVerdict>;
+  readonly #spfHelo: Promise<SpfVerdict> | null;
   readonly #bodyHashes = new BodyHashes();
   readonly #dkim: DkimVerifier;
   readonly #arc: ArcVerifier;
@@ -57,7 +61,9 @@ export class MessageCheck {
   constructor({ client, helo, sender, receiver, dns, now, trusts }: MessageCheckOptions) {
     this.#dns = new ExpiringDns(dns);
     this.#trusts = trusts;
-    this.#spf = checkSpf({ client, helo, sender, receiver, now }, this.#dns);
+    const query = { client, helo, sender, receiver, now };
+    this.#spf = checkSpf(query, this.#dns);
+    this.#spfHelo = sender === "" ? null : checkSpf({ ...query, sender: "" }, this.#dns);
     const options = { now, dns: this.#dns, bodyHashes: this.#bodyHashes };
     this.#dkim = new DkimVerifier({ ...options, maxSignatures: MAX_SIGNATURES });
     this.#arc = new ArcVerifier(options);
@@ -85,13 +91,19 @@ export class MessageCheck {
   /** Returns what was found, when all that was asked of the DNS is answered, or `expire` was called. */
   async finish(): Promise<Verdict> {
     this.#bodyHashes.finish();
-    const [spf, signatures, arc] = await Promise.all([this.#spf, this.#dkim.finish(), this.#arc.finish()]);
+    const [spf, ofHelo, signatures, arc] = await Promise.all([
+      this.#spf,
+      this.#spfHelo,
+      this.#dkim.finish(),
+      this.#arc.finish(),
+    ]);
+    const spfHelo = ofHelo?.result === "none" ? null : ofHelo;
     const dkim = this.#tooLong ? [UNREAD] : signatures;
     const dmarc = await checkDmarc({ from: this.#from, spf, dkim }, this.#dns);
     const sealed = dmarc.result === "fail" ? await this.#isSealed(arc) : false;
-    if (sealed !== null) return { spf, dkim, arc, dmarc, overridden: sealed };
+    if (sealed !== null) return { spf, spfHelo, dkim, arc, dmarc, overridden: sealed };
     const reason = "Whether its ARC seals are trusted is not known now";
-    return { spf, dkim, arc, dmarc: { ...dmarc, result: "temperror", reason }, overridden: false };
+    return { spf, spfHelo, dkim, arc, dmarc: { ...dmarc, result: "temperror", reason }, overridden: false };
   }
 
   /** Every sealer is trusted: one that is not could have written what those before it have found. Null: that is not known now. */

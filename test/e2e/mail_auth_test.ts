@@ -47,7 +47,7 @@ const CASES: readonly Case[] = [
     sender: "a@good.test",
     message: signedBy(GOOD, mail("good.test")),
     results: [
-      /spf=pass smtp\.mailfrom=good\.test/,
+      /spf=pass smtp\.mailfrom=good\.test;\s+spf=pass smtp\.helo=good\.test/,
       /dkim=pass \(2048-bit key\) header\.d=good\.test/,
       /arc=none/,
       /dmarc=pass/,

@@ -36,6 +36,21 @@ const FIELDS: readonly { readonly says: string; readonly verdict: CheckedMessage
 `,
   },
   {
+    says: "HELO beside the sender, where both were checked",
+    verdict: {
+      ...PASSED,
+      spfHelo: { result: "fail", identity: "helo", domain: "mail.news.example", reason: null },
+    },
+    field: `Authentication-Results: mx.example.org;
+\tspf=pass smtp.mailfrom=news.example;
+\tspf=fail smtp.helo=mail.news.example;
+\tdkim=pass (2048-bit key) header.d=news.example header.s=s2026
+\theader.b=Ab3dEf9h header.i=@news.example;
+\tarc=none;
+\tdmarc=pass header.from=news.example policy.dmarc=reject
+`,
+  },
+  {
     says: "HELO where that was checked, no signature, no policy, and the reasons",
     verdict: {
       spf: { result: "temperror", identity: "helo", domain: "client.example", reason: "no answer for client.example" },
