@@ -48,6 +48,8 @@ export interface UserSources {
 interface Wanted {
   readonly variable: string;
   readonly name: string;
+  /** The variable is set: whoever reads of the name has to know where it comes from. */
+  readonly set: boolean;
 }
 type Account = Awaited<ReturnType<NameService["find"]>>;
 type Found = Wanted & { readonly user: ProcessUser | null };
@@ -76,7 +78,9 @@ export async function chooseUsers(
   if (sources.uid !== 0) return { users: null, spoolOwners: [], warnings: [] };
   const wanted = [["SMTPD_USER", smtpdUserName(env)], ["SMTPD_QUEUE_USER", queueUserName(env)]] as const;
   const [smtpd, smtpq] = await Promise.all(
-    wanted.map(([variable, name]) => find({ variable, name }, sources).then(oneUser ? orNone : usable)),
+    wanted.map(([variable, name]) =>
+      find({ variable, name, set: !!env.get(variable) }, sources).then(oneUser ? orNone : usable)
+    ),
   ) as [Found, Found];
   const found = [smtpd.user, smtpq.user].flatMap((user) => user ?? []);
   const spoolOwners = [...new Set(found.map(({ uid }) => uid))];
@@ -127,10 +131,10 @@ function ownerOf(path: string): number | null {
 }
 
 async function find(
-  { variable, name }: Wanted,
+  wanted: Wanted,
   { names }: UserSources,
 ): Promise<Wanted & { readonly account: Account }> {
-  return { variable, name, account: await names.find(name) };
+  return { ...wanted, account: await names.find(wanted.name) };
 }
 
 /** With one process a user that cannot be used is none. */
@@ -143,8 +147,9 @@ function orNone(wanted: Wanted & { readonly account: Account }): Found {
   }
 }
 
-function usable({ variable, name, account }: Wanted & { readonly account: Account }): Found {
-  if (account === null) return { variable, name, user: null };
+function usable({ account, ...wanted }: Wanted & { readonly account: Account }): Found {
+  const { variable, name } = wanted;
+  if (account === null) return { ...wanted, user: null };
   if ("error" in account) {
     throw new Fatal(`the user "${shown(name)}" (${variable}) cannot be looked up: ${account.error}`);
   }
@@ -156,7 +161,7 @@ function usable({ variable, name, account }: Wanted & { readonly account: Accoun
     : uid >= NO_ID || gid >= NO_ID
     ? `has the uid ${uid} and the gid ${gid}, and ${NO_ID} stands for nobody`
     : null;
-  if (what === null) return { variable, name, user: { name, uid, gid } };
+  if (what === null) return { ...wanted, user: { name, uid, gid } };
   throw new Fatal(
     `the user "${shown(name)}" (${variable}) ${what}: name a user of its own, which ${
       makeUserCommand("NAME")
@@ -165,15 +170,21 @@ function usable({ variable, name, account }: Wanted & { readonly account: Accoun
 }
 
 function noUsers(smtpd: Found, smtpq: Found, consequence: string): string {
-  return `this machine has neither the user "${shown(smtpd.name)}" nor "${shown(smtpq.name)}", which the daemon's ` +
+  return `this machine has neither the user ${labelOf(smtpd)} nor ${labelOf(smtpq)}, which the daemon's ` +
     `processes run as; ${consequence}: ${MAKE_USERS}, or ` +
     `${makeUserCommand(shown(smtpd.name))} && ${makeUserCommand(shown(smtpq.name))}; or start smtpd with --one-user`;
 }
 
-function thinnerWall({ name }: Found, present: ProcessUser): string {
-  return `warning: this machine has no user "${
-    shown(name)
-  }": the processes that speak to the network and the one that keeps the queue all run as "${
+/** The name of a user, with the variable that gives it. */
+function labelOf({ name, variable, set }: Wanted): string {
+  return `"${shown(name)}"${set ? ` (${variable})` : ""}`;
+}
+
+function thinnerWall(missing: Found, present: ProcessUser): string {
+  const { name } = missing;
+  return `warning: this machine has no user ${
+    labelOf(missing)
+  }: the processes that speak to the network and the one that keeps the queue all run as "${
     shown(present.name)
   }", and the wall between them is thinner: ${MAKE_USERS}, or ${makeUserCommand(shown(name))}`;
 }

@@ -55,7 +55,7 @@ const rows: Row[] = [
     name: "neither, and the machine's spool is named",
     env: { SMTPD_SPOOL: "/var/spool/../spool/vaultpost/", SMTPD_USER: "other" },
     without: ["smtpq"],
-    fails: /neither the user "other" nor "smtpq"/,
+    fails: /neither the user "other" \(SMTPD_USER\) nor "smtpq", /,
   },
   { name: "neither is needed by somebody else", uid: 1000, without: ["smtpd", "smtpq"], want: null, owners: [] },
   {
@@ -66,6 +66,12 @@ const rows: Row[] = [
     warnings: [
       /no user "smtpq": .* all run as "smtpd", .* thinner: run scripts\/install --users, or useradd .* smtpq$/,
     ],
+  },
+  {
+    name: "only that of the network, of a name that is not there",
+    env: { SMTPD_QUEUE_USER: "smtpp" },
+    want: ["smtpd", "smtpd"],
+    warnings: [/no user "smtpp" \(SMTPD_QUEUE_USER\): /],
   },
   {
     name: "only that of the queue",

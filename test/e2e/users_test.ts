@@ -160,7 +160,10 @@ Deno.test(
   async () => {
     const env = { SMTPD_USER: "nosuch-a", SMTPD_QUEUE_USER: "nosuch-b" };
     await withDaemon({ twoUsers: true, env }, async (daemon) => {
-      assert.match(daemon.log.join("\n"), /^warning: this machine has neither the user "nosuch-a" nor "nosuch-b"/m);
+      assert.match(
+        daemon.log.join("\n"),
+        /^warning: this machine has neither the user "nosuch-a" \(SMTPD_USER\) nor "nosuch-b"/m,
+      );
       assert.deepEqual(uidsBelow(daemon.pid), [], "one process");
       await sendOne(daemon, "one");
       await daemon.mailbox("one").arrived(1);
