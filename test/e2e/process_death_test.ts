@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { PROCESS_NAMES } from "../../src/protocol/processes.ts";
+import { traitsOf } from "../../src/protocol/roles.ts";
 import { Client } from "./client.ts";
 import { Daemon, DOMAIN, withDaemon, within } from "./harness.ts";
 import { HAS_WALLS, processesOf, textOf, withWalled } from "./walled_daemon.ts";
@@ -138,6 +139,26 @@ Deno.test(
       await daemon.logged(/^warn: the process front is replaced: it does not answer$/, from);
       await served(daemon);
       assert.deepEqual([walled.pids().out, walled.pids().vault], [begin.out, begin.vault]);
+    });
+  },
+);
+
+Deno.test(
+  "a loop in lookup is ended after as many looks as in an isolate that clients speak to",
+  { ignore },
+  async () => {
+    // A look a second: within 20 seconds.
+    assert.ok(traitsOf("lookup").silentLooks! < 20);
+    await withWalled({ args: ["hurried"] }, async (walled) => {
+      const { daemon } = walled, { front, vault } = walled.pids();
+      await daemon.logged(/^up: lookup lookup-control$/);
+      const who = { who: "lookup", door: "main", message: "", envelope: "" } as const;
+      walled.order("out", { do: "say", ...who, payload: "nothing, and loops" });
+      await daemon.logged(/^warn: isolate lookup ended .*: It does not answer$/);
+      const client = await connect(daemon);
+      await client.send("a@example.com", `kept@${DOMAIN}`, "Subject: 1\r\n\r\nkept\r\n");
+      client.close();
+      assert.deepEqual([walled.pids().front, walled.pids().vault], [front, vault]);
     });
   },
 );
