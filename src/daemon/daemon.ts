@@ -22,6 +22,7 @@ import type {
 } from "../protocol/mod.ts";
 import { ADMIN_LISTENER, CONTROL_LISTENER } from "../protocol/main.ts";
 import { adoptSocket, detachDescriptor, unixDescriptor } from "../sockets/mod.ts";
+import { KernelError, needDescriptors } from "../kernel/mod.ts";
 import { GivenSockets, type HostedWorker } from "../process/mod.ts";
 import { type MainChannel, type Processes, Supervisor } from "../supervisor/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";
@@ -223,6 +224,7 @@ class Daemon {
         settings,
         grants,
         sockets: this.#givenSockets(),
+        needDescriptors: needIsolateDescriptors,
         ...processes === undefined ? {} : { processes },
         counts: countsFor(settings),
         entry: this.#options.entry,
@@ -624,6 +626,15 @@ function countsFor({ privileged, filter, lookup, signer }: Settings): Readonly<R
     logins: lookup.authTables.length > 0 ? 1 : 0,
     signing: signer.keys.length > 0 ? 1 : 0,
   };
+}
+
+/** Throws when the runtime would panic for want of descriptors. Nothing is known of them where the C library is another one. */
+function needIsolateDescriptors(): void {
+  try {
+    needDescriptors("an isolate");
+  } catch (error) {
+    if (error instanceof KernelError) throw error;
+  }
 }
 
 function closeDescriptor(descriptor: number): void {

@@ -12,6 +12,7 @@ import {
   installSeccomp,
   KernelError,
   landlockStands,
+  needDescriptors,
   type SeccompRules,
   shutDown,
   socketCookie,
@@ -58,7 +59,11 @@ class Host {
   constructor(handed: DescriptorSocket, entry: (role: Role) => URL) {
     this.#handed = handed;
     const after = systemClock.after;
-    this.#local = new LocalHost(entry, new GivenSockets({ socketCookie, shutDown, closeDescriptor, after }));
+    this.#local = new LocalHost(
+      entry,
+      new GivenSockets({ socketCookie, shutDown, closeDescriptor, after }),
+      () => needDescriptors("an isolate"),
+    );
   }
 
   /** Obeys what comes over the link. Resolves when that has ended. */
@@ -98,7 +103,12 @@ class Host {
   }
 
   #start({ worker: number, role, name, grants }: Of<"start">): void {
-    const worker = this.#local.start(role, name, grants);
+    let worker: HostedWorker;
+    try {
+      worker = this.#local.start(role, name, grants);
+    } catch (error) {
+      return this.#link.send({ type: "error", worker: number, reason: (error as Error).message });
+    }
     worker.onmessage = ({ data, ports }) => {
       if (ports.length > 0) this.#link.send({ type: "fault", worker: number, fault: "it carries ports" });
       else this.#link.send({ type: "said", worker: number, message: data });

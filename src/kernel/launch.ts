@@ -1,6 +1,6 @@
 /** Starts a process behind walls of the kernel, and awaits its end. Linux only. */
 
-import { cString, type Libc, libc, LIBC_PATHS } from "./libc.ts";
+import { cString, KernelError, libc, LIBC_PATHS } from "./libc.ts";
 import type { KernelWalls } from "./walls.ts";
 
 export interface LaunchPlan {
@@ -33,6 +33,8 @@ const SIGNALS = { SIGTERM: 15, SIGKILL: 9 } as const;
 const P_PID = 1, WEXITED = 4, WNOWAIT = 0x01000000, WNOHANG = 1, CLD_EXITED = 1, SIGINFO_OCTETS = 128;
 const ECHILD = 10;
 const AT_FDCWD = -100, O_CLOEXEC = 0o2000000;
+/** ENFILE, EMFILE. */
+const TOO_MANY_OPEN: readonly number[] = [23, 24];
 /** Descriptors that a worker and its launch need, with some to spare. */
 const LAUNCH_DESCRIPTORS = 24;
 
@@ -43,7 +45,7 @@ const LAUNCH_DESCRIPTORS = 24;
 export async function launch(plan: LaunchPlan): Promise<Launched> {
   // Opened first: what cannot wait for a process does not start one.
   const kernel = libc();
-  needDescriptors(kernel);
+  needDescriptors("a process");
   const reply = await inWorker(plan);
   if ("refused" in reply) throw new Error(reply.refused);
   const { pid, missing } = reply;
@@ -61,13 +63,16 @@ export async function launch(plan: LaunchPlan): Promise<Launched> {
   return { pid, missing, ended, kill };
 }
 
-/** Without descriptors for it, the start of a worker would end this process: the runtime panics. Throws a KernelError. */
-function needDescriptors(kernel: Libc): void {
-  const held: number[] = [];
+/** Without descriptors for it, the start of a worker would end this process: the runtime panics. Throws a KernelError that says that `what` cannot be started. */
+export function needDescriptors(what: string): void {
+  const held: number[] = [], kernel = libc();
   try {
     while (held.length < LAUNCH_DESCRIPTORS) {
-      held.push(kernel.must("Cannot start a process", "openat", AT_FDCWD, cString("/dev/null"), O_CLOEXEC, 0));
+      held.push(kernel.must(`Cannot start ${what}`, "openat", AT_FDCWD, cString("/dev/null"), O_CLOEXEC, 0));
     }
+  } catch (error) {
+    // Where the file cannot be opened for another reason, nothing is known.
+    if (!(error instanceof KernelError) || TOO_MANY_OPEN.includes(error.errno)) throw error;
   } finally {
     for (const descriptor of held) kernel.call("close", descriptor);
   }

@@ -10,7 +10,7 @@ export {
   MAX_DESCRIPTORS,
   socketPair,
 } from "./descriptor_socket.ts";
-export { launch, type Launched, type LaunchPlan } from "./launch.ts";
+export { launch, type Launched, type LaunchPlan, needDescriptors } from "./launch.ts";
 export { KernelError, LIBC_PATHS } from "./libc.ts";
 export { makeReadOnly } from "./read_only.ts";
 export {

@@ -25,7 +25,7 @@ export interface HostedEnd {
 
 /** A place where workers run. Two workers of one host can be joined without a socket. */
 export interface IsolateHost {
-  /** Starts a worker of the role with these permissions. */
+  /** Starts a worker of the role with these permissions. Throws when there is something missing for it now. */
   start(role: Role, name: string, grants: Grants): HostedWorker;
   /** Gives the two sides of a door to two workers of this host. */
   join(door: DoorName, asker: HostedEnd, answerer: HostedEnd): void;
@@ -39,14 +39,24 @@ export interface IsolateHost {
 export class LocalHost implements IsolateHost {
   readonly #entry: (role: Role) => URL;
   readonly #sockets: GivenSockets<HostedWorker> | null;
+  readonly #needDescriptors: () => void;
 
-  /** `entry` returns the entry file of a role; `sockets` keeps the connections that workers are given. */
-  constructor(entry: (role: Role) => URL, sockets: GivenSockets<HostedWorker> | null) {
+  /**
+   * `entry` returns the entry file of a role; `sockets` keeps the connections that workers are given. `needDescriptors` throws when there are too few
+   * descriptors left to start a worker.
+   */
+  constructor(
+    entry: (role: Role) => URL,
+    sockets: GivenSockets<HostedWorker> | null,
+    needDescriptors: () => void = () => {},
+  ) {
     this.#entry = entry;
     this.#sockets = sockets;
+    this.#needDescriptors = needDescriptors;
   }
 
   start(role: Role, name: string, grants: Grants): HostedWorker {
+    this.#needDescriptors();
     return new LocalWorker(spawn(this.#entry(role), name, grants), this.#sockets);
   }
 

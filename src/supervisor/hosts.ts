@@ -11,8 +11,13 @@ export class Hosts {
   readonly #processes: Processes | null;
 
   /** Without `processes` all run in this one. */
-  constructor({ entry, sockets, processes }: Pick<SystemPlan, "entry" | "sockets" | "processes">) {
-    this.#local = new LocalHost(entry, sockets ?? null);
+  constructor(
+    { entry, sockets, needDescriptors, processes }: Pick<
+      SystemPlan,
+      "entry" | "sockets" | "needDescriptors" | "processes"
+    >,
+  ) {
+    this.#local = new LocalHost(entry, sockets ?? null, needDescriptors);
     this.#processes = processes ?? null;
   }
 

@@ -20,6 +20,8 @@ export interface SystemPlan {
   readonly entry: (role: Role) => URL;
   /** Keeps the connections that isolates of this process are given; absent where they are given none. */
   readonly sockets?: GivenSockets<HostedWorker>;
+  /** Throws when this process has too few descriptors left to start an isolate. */
+  readonly needDescriptors?: () => void;
   /** Absent: every isolate runs in this process. */
   readonly processes?: Processes;
   /** Roles without which the daemon ends. */

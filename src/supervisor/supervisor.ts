@@ -239,16 +239,16 @@ export class Supervisor {
 
   #launch(slot: WorkerSlot): void {
     const { role, index } = slot;
-    slot.launch(
-      isolateName(role, index),
-      this.#grants[role],
-      {
-        onmessage: (message) => this.#take(slot, message),
-        onfault: (fault) => this.#malformed(slot, fault),
-        onerror: (reason) => this.#lost(slot, reason),
-      },
-      this.#mainDoor(slot),
-    );
+    const receiver = {
+      onmessage: (message: unknown) => this.#take(slot, message),
+      onfault: (fault: string) => this.#malformed(slot, fault),
+      onerror: (reason: string) => this.#lost(slot, reason),
+    };
+    try {
+      slot.launch(isolateName(role, index), this.#grants[role], receiver, this.#mainDoor(slot));
+    } catch (error) {
+      return this.#lost(slot, (error as Error).message);
+    }
     slot.send({
       type: "start",
       role,

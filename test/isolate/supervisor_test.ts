@@ -16,7 +16,11 @@ const SESSION: HandedSession = {
 const TOYS: Partial<Record<Role, string>> = { scheduler: "mortal", queue: "queue", smtp: "shown" };
 
 /** A system of toy isolates; `until` resolves when the line was received from the role. */
-function toySystem(toys = TOYS, limit?: ReadyLimit, plan: { smtpIsolates?: number; pingMs?: number } = {}) {
+function toySystem(
+  toys = TOYS,
+  limit?: ReadyLimit,
+  plan: { smtpIsolates?: number; pingMs?: number; needDescriptors?: () => void } = {},
+) {
   const waiting: { line: string; resolve: () => void }[] = [];
   const receive = (line: string) => {
     const index = waiting.findIndex((one) => one.line === line);
@@ -50,6 +54,7 @@ function toySystem(toys = TOYS, limit?: ReadyLimit, plan: { smtpIsolates?: numbe
     verbose: false,
     traces: [],
     ...plan.pingMs === undefined ? {} : { pingMs: plan.pingMs },
+    needDescriptors: () => plan.needDescriptors?.(),
   }, {
     onrefused: (text) => refusals.push(text),
     ondeath: (role, _index, reason, delayMs) => deaths.push({ role, reason, delayMs }),
@@ -78,6 +83,30 @@ Deno.test("Supervisor replaces an isolate that dies, with a delay that grows, an
     // `welcome` is said before `ready`; posts are refused until then.
     while (!supervisor.living("scheduler").includes(0)) await new Promise((resolve) => setImmediate(resolve));
   }
+  await stop();
+});
+
+Deno.test("an isolate for which there are no descriptors is started again later, and the others live on", async () => {
+  let lacking = 0;
+  const needDescriptors = () => {
+    if (lacking > 0) throw new Error(`there are none, ${lacking--} times more`);
+  };
+  const { supervisor, until, deaths, stop } = toySystem(TOYS, undefined, { needDescriptors });
+  const first = until("scheduler: welcome");
+  await supervisor.start();
+  await first;
+  lacking = 2;
+  const back = until("scheduler: welcome");
+  supervisor.update("scheduler", {});
+  await back;
+  assert.deepEqual(
+    deaths.map(({ role, reason, delayMs }) => [role, reason.replace(/.*(made to die).*/, "$1"), delayMs]),
+    [
+      ["scheduler", "made to die", 100],
+      ["scheduler", "there are none, 2 times more", 200],
+      ["scheduler", "there are none, 1 times more", 400],
+    ],
+  );
   await stop();
 });
 
