@@ -13,6 +13,7 @@ import type {
 } from "../../src/protocol/mod.ts";
 import { type ClientNamer, type LookupParts, serveLookup } from "../../src/lookup/serve.ts";
 import { EnvelopeMac } from "../../src/mac/mod.ts";
+import { FixtureDns } from "../mail_auth/fixture_dns.ts";
 import { SystemAccounts } from "../../src/lookup/mod.ts";
 import { msgid } from "../ids.ts";
 import { CLIENT, forAny, fromAny, list, local, mailbox, map, relay, rule } from "../rules/support.ts";
@@ -102,6 +103,8 @@ interface HarnessParts {
   traces?: readonly Trace[];
   tables?: LookupSettings["tables"];
   main?: LookupParts["machine"]["main"];
+  dns?: LookupParts["dns"];
+  answersDns?: boolean;
 }
 
 function harness(parts: HarnessParts = {}) {
@@ -113,7 +116,11 @@ function harness(parts: HarnessParts = {}) {
   const isolate: Isolate<"lookup"> = {
     role: "lookup",
     index: 0,
-    settings: { ...SETTINGS, tables: { ...SETTINGS.tables, ...parts.tables } },
+    settings: {
+      ...SETTINGS,
+      tables: { ...SETTINGS.tables, ...parts.tables },
+      ...(parts.answersDns === undefined ? {} : { answersDns: parts.answersDns }),
+    },
     emit: (event) => void events.push(event),
     ask: () => assert.fail("lookup asks nobody"),
     serve(name, welcome) {
@@ -140,7 +147,7 @@ function harness(parts: HarnessParts = {}) {
     ...parts.main === undefined ? {} : { main: parts.main },
   };
   const namer = parts.namer ?? { reverse: () => assert.fail("no name is to be asked for") };
-  serveLookup(isolate, { machine, namer });
+  serveLookup(isolate, { machine, namer, ...(parts.dns === undefined ? {} : { dns: parts.dns }) });
   const ask = (question: ToLookup) => {
     questions.answers.length = 0;
     questions.served.onmessage(question);
@@ -492,6 +499,38 @@ Deno.test("a listener has the name of its address, and smtp isolates cannot ask 
   const sender = { local: "user", domain: "x" };
   const guess = ask({ type: "may-send", call: 6, table: "secrets", user: "label", sender });
   assert.deepEqual(guess, [{ type: "may-send", call: 6, result: "tempfail" }]);
+});
+
+const DNS_QUESTIONS = [
+  { kind: "txt", name: "a.test", want: { kind: "records", records: ["v=spf1 -all"] } },
+  { kind: "a", name: "a.test", want: { kind: "records", records: ["192.0.2.1"] } },
+  { kind: "aaaa", name: "a.test", want: { kind: "none", exists: true } },
+  { kind: "mx", name: "a.test", want: { kind: "records", records: ["10 mx.a.test"] } },
+  { kind: "ptr", name: "192.0.2.1", want: { kind: "records", records: ["a.test"] } },
+  { kind: "txt", name: "none.test", want: { kind: "none", exists: false } },
+  { kind: "txt", name: "slow.test", want: { kind: "temporary" } },
+] as const;
+for (const { kind, name, want } of DNS_QUESTIONS) {
+  Deno.test(`sessions that check mail ask the DNS: ${kind} of ${name}`, async () => {
+    const dns = new FixtureDns({
+      "a.test": [{ TXT: "v=spf1 -all" }, { A: "192.0.2.1" }, { MX: [10, "mx.a.test"] }],
+      "1.2.0.192.in-addr.arpa": [{ PTR: "a.test" }],
+      "slow.test": ["TIMEOUT"],
+    });
+    const { ask, answers } = harness({ dns, answersDns: true });
+    ask({ type: "dns", call: 7, kind, name });
+    await new Promise((resolve) => setTimeout(resolve));
+    assert.deepEqual(answers, [{ type: "dns", call: 7, answer: want }]);
+  });
+}
+
+Deno.test("sessions cannot ask the DNS where no listener checks mail", async () => {
+  const dns = new FixtureDns({ "a.test": [{ TXT: "secret" }] });
+  const { ask, answers } = harness({ dns });
+  ask({ type: "dns", call: 7, kind: "txt", name: "a.test" });
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual(answers, [{ type: "dns", call: 7, answer: { kind: "temporary" } }]);
+  assert.deepEqual(dns.questions, []);
 });
 
 const filterTests = [

@@ -9,6 +9,8 @@ export interface Attack {
   readonly name: string;
   /** As the table has it. */
   readonly because: string;
+  /** It goes to the listener that checks mail. */
+  readonly checked?: true;
   /** Goes on until `signal`; calls `ready` when the attack is in full swing. Answers what became of it, for the table. */
   run(port: number, signal: AbortSignal, ready: () => void): Promise<string>;
 }
@@ -52,6 +54,28 @@ async function swarm(
   };
   await Promise.all(Array.from({ length: count }, client));
   return `${sessions} sessions; ended with ${tally(ends) || "nothing: all still open"}`;
+}
+
+/** Octets of a body that is below the largest size. */
+const LARGE_BODY_OCTETS = 30_000_000;
+
+/** Fields that have as many hashes made of the body as there are of them, in both of its forms. Nobody has their keys. */
+function signatures(count: number): string {
+  return Array.from(
+    { length: count },
+    (_, at) =>
+      `DKIM-Signature: v=1; a=rsa-sha256; d=evil.invalid; s=s; c=relaxed/${at % 2 === 0 ? "relaxed" : "simple"};\r\n` +
+      ` l=${LARGE_BODY_OCTETS - at}; h=From; bh=${btoa("\0".repeat(32))}; b=${btoa("\0".repeat(256))}\r\n`,
+  ).join("");
+}
+
+/** A message of blanks and words, which cost the most to bring into a form, up to its last line. */
+async function largeBody(line: Line, fields: string): Promise<void> {
+  const encoder = new TextEncoder();
+  const block = encoder.encode(`${"a b  c\td ".repeat(7)}\r\n`.repeat(1000));
+  const reading = line.drain();
+  await line.write(encoder.encode(`${TRANSACTION}${fields}From: e@evil.invalid\r\n\r\n`));
+  for (let sent = 0; sent < LARGE_BODY_OCTETS; sent += block.length) await Promise.race([reading, line.write(block)]);
 }
 
 /** Writes `bytes` until the server closes; a server that does not read holds this up. */
@@ -144,6 +168,17 @@ export const ATTACKS: readonly Attack[] = [
     because: "10 clients with header sections that do not end",
     run: (port, signal, ready) =>
       swarm(10, port, signal, ready, (line) => endless(line, TRANSACTION, `X-Field: ${"y".repeat(60)}\r\n`)),
+  },
+  {
+    name: "large-bodies",
+    because: "4 clients with messages of 30 MB, again and again",
+    run: (port, signal, ready) => swarm(4, port, signal, ready, (line) => largeBody(line, "")),
+  },
+  {
+    name: "signed-bodies",
+    because: "the same with ten signatures, each of another part of the body, to a listener that checks them",
+    checked: true,
+    run: (port, signal, ready) => swarm(4, port, signal, ready, (line) => largeBody(line, signatures(10))),
   },
   {
     name: "resets",
