@@ -244,7 +244,19 @@ export function runtimeArguments(
   if (end < 0) throw new Fatal("this process was not started by a command that names the program: use scripts/smtpd");
   const kept = commandLine.slice(1, end).filter((word) => !/^(--allow-|-A$)/.test(word));
   // `run` comes first; the permissions are options of it.
-  return [kept[0]!, ...permissionFlags(grants, programs), "--no-code-cache", ...kept.slice(1), commandLine[end]!];
+  return [
+    kept[0]!,
+    ...permissionFlags(grants, programs),
+    "--no-code-cache",
+    ...kept.slice(1),
+    entryOf(commandLine[end]!),
+  ];
+}
+
+/** What a process runs: the entry of its own where the parent runs main.ts of this project, which would have it read all programs. */
+function entryOf(main: string): string {
+  const usual = new URL("../main.ts", import.meta.url).href;
+  return Deno.mainModule === usual ? fileURLToPath(new URL("../cli/isolates.ts", import.meta.url)) : main;
 }
 
 function permissionFlags({ read, write, net, sys }: Grants, programs: readonly string[]): string[] {
