@@ -57,6 +57,7 @@ const REFUSED: readonly { readonly what: string; readonly xml: string; readonly 
   { what: "a character that is none", xml: "<a><b>&#0;</b></a>", why: /the entity &#0;/ },
   { what: "half of a character", xml: "<a><b>&#xd800;</b></a>", why: /the entity/ },
   { what: "elements that overlap", xml: "<a><b><c></b></c></a>", why: /<\/b> stands where <\/c> must/ },
+  { what: "a name without end", xml: `<${"a".repeat(65)}/>`, why: /^line 1: the name a{64}\.\.\. has more than 64/ },
   { what: "an end without a start", xml: "</a>", why: /<\/a> closes nothing/ },
   { what: "what is not closed", xml: "<a><b></b>", why: /<a> is not closed/ },
   { what: "a tag that is not closed", xml: "<a><b", why: /the tag of <b> is malformed/ },
@@ -257,7 +258,28 @@ const FAULTS: readonly {
   {
     what: "gzip that grows",
     input: () => new Uint8Array(gzipSync(new Uint8Array(MAX_REPORT_OCTETS + 1), { level: 1 })),
-    stderr: `a report is larger than ${MAX_REPORT_OCTETS} octets`,
+    stderr: `unpacked, it is larger than ${MAX_REPORT_OCTETS} octets`,
+  },
+  {
+    what: "two that grow less, in one mail",
+    input: () => {
+      const half = gzipSync(`<feedback>${" ".repeat(MAX_REPORT_OCTETS / 2)}</feedback>`, { level: 1 }).toString(
+        "base64",
+      );
+      const part = "--b\nContent-Disposition: attachment; filename=r.gz\nContent-Transfer-Encoding: base64\n";
+      return bytes(`Content-Type: multipart/mixed; boundary=b\n\n${`${part}\n${half}\n`.repeat(2)}--b--\n`);
+    },
+    stderr: `unpacked, it is larger than ${MAX_REPORT_OCTETS} octets`,
+  },
+  {
+    what: "a mail of many small parts",
+    input: () => bytes(`Content-Type: multipart/mixed; boundary=b\n\n${"--b\n\nx\n".repeat(1001)}--b--\n`),
+    stderr: "the mail has more than 1000 lines between parts",
+  },
+  {
+    what: "a text that is too long, before its references are replaced",
+    input: () => bytes(`<feedback><x>${"&amp;".repeat(300_000)}&lol;</x></feedback>`),
+    stderr: "line 1: a text has more than 100000 characters",
   },
   {
     what: "gzip that is cut off",
@@ -312,12 +334,29 @@ for (const { what, input, stderr } of FAULTS) {
 
 Deno.test("smtpctl dmarc read says which file is not there, and that a folder is none", async () => {
   await withFolder(async (folder) => {
-    for (const [path, why] of [[`${folder}/none`, "No such file or directory"], [folder, "it is no file"]] as const) {
+    const wrong = [
+      [`${folder}/none`, "No such file or directory"],
+      [folder, "it is no file"],
+      ["/dev/null/none", "Not a directory"],
+      [`${folder}/${"x".repeat(300)}`, "File name too long"],
+    ] as const;
+    for (const [path, why] of wrong) {
       const terminal = new FakeTerminal();
       assert.equal(await smtpctlMain(["dmarc", "read", path], environment({}), terminal), 1);
       assert.equal(terminal.stderr, `smtpctl: ${path}: ${why}\n`);
     }
   });
+});
+
+Deno.test("smtpctl dmarc read shows a report of very many sources", async () => {
+  const records = Array.from(
+    { length: 150_000 },
+    (_, at) => `<record><row><source_ip>x${at}</source_ip><count>1</count></row></record>`,
+  );
+  const xml = `<feedback><report_metadata/><policy_published/>${records.join("")}</feedback>`;
+  const terminal = new FakeTerminal(bytes(xml));
+  assert.equal(await smtpctlMain(["dmarc", "read", "-"], environment({}), terminal), 0);
+  assert.match(terminal.stdout, /^: 150000 messages .*\n.*\nx0 +1 /);
 });
 
 Deno.test("what a stranger wrote into a report controls no terminal", async () => {

@@ -1,6 +1,6 @@
 /** `smtpctl dmarc read FILE`: what others say of mail in our name, one line per source. Asks no daemon. */
 
-import { safeLine, systemReason } from "../../../events/mod.ts";
+import { isDefect, safeLine, systemReason } from "../../../events/mod.ts";
 import { InputTooLarge, type Terminal } from "../../terminal.ts";
 import { type ReportSummary, type SourceSummary, summariseReport } from "./summary.ts";
 import { MAX_INPUT_OCTETS, UnpackError, unpackReports } from "./unpack.ts";
@@ -27,10 +27,8 @@ export async function readDmarcReports(file: string, terminal: Terminal): Promis
     return status;
   } catch (error) {
     if (error instanceof UnpackError || error instanceof InputTooLarge) return complain(error.message);
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
-      return complain(systemReason(error));
-    }
-    throw error;
+    if (isDefect(error)) throw error;
+    return complain(systemReason(error));
   }
 }
 
@@ -56,7 +54,9 @@ function describe(report: ReportSummary): string[] {
     ["source", "messages", "dkim", "spf", "failed", "junked", "refused", "from", "authenticated"],
     ...report.sources.map(columnsOf),
   ];
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => Math.min(row[column]!.length, 45))));
+  const widths = rows[0]!.map((_, column) =>
+    rows.reduce((width, row) => Math.max(width, Math.min(row[column]!.length, 45)), 0)
+  );
   const isText = (column: number) => column === 0 || column >= 7;
   return [
     head,

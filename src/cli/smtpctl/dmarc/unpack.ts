@@ -6,12 +6,16 @@
 import { gunzipSync, inflateRawSync } from "node:zlib";
 import PostalMime from "postal-mime";
 
-/** Octets of what is read, and of one report when it is unpacked. */
+/** Octets of what is read, and of all reports in it when they are unpacked: they are in memory together. */
 export const MAX_INPUT_OCTETS = 32 * 2 ** 20, MAX_REPORT_OCTETS = 128 * 2 ** 20;
 /** Reports in one archive or mail. */
 const MAX_REPORTS = 20;
 /** Of a mail: parts within parts, and octets of a header. */
 const MAX_NESTED_PARTS = 10, MAX_HEADER_OCTETS = 2 ** 20;
+/** Lines of a mail that may divide parts: what reads mail takes long for more. */
+const MAX_BOUNDARY_LINES = 1000;
+
+const LF = 0x0a, DASH = 0x2d;
 
 /** What was given holds no report that can be read; the message says why. */
 export class UnpackError extends Error {}
@@ -22,9 +26,15 @@ export interface Packed {
   readonly xml: Uint8Array;
 }
 
+/** What is left of MAX_REPORT_OCTETS. */
+interface Room {
+  octets: number;
+}
+
 /** Returns the reports in `input`, at least one. Throws UnpackError. */
 export async function unpackReports(input: Uint8Array<ArrayBuffer>): Promise<Packed[]> {
-  const found = unpack("", input) ?? await fromMail(input);
+  const room = { octets: MAX_REPORT_OCTETS };
+  const found = unpack("", input, room) ?? await fromMail(input, room);
   if (found.length === 0) {
     throw new UnpackError("it holds no report: that is XML, alone, in gzip, in a zip archive, or attached to a mail");
   }
@@ -32,9 +42,9 @@ export async function unpackReports(input: Uint8Array<ArrayBuffer>): Promise<Pac
 }
 
 /** Null for what is neither XML nor packed. */
-function unpack(name: string, octets: Uint8Array<ArrayBuffer>): Packed[] | null {
-  if (octets[0] === 0x1f && octets[1] === 0x8b) return [{ name, xml: inflate(octets, gunzipSync) }];
-  if (startsWith(octets, "PK\x03\x04")) return fromZip(octets);
+function unpack(name: string, octets: Uint8Array<ArrayBuffer>, room: Room): Packed[] | null {
+  if (octets[0] === 0x1f && octets[1] === 0x8b) return [{ name, xml: inflate(octets, gunzipSync, room) }];
+  if (startsWith(octets, "PK\x03\x04")) return fromZip(octets, room);
   return isXml(octets) ? [{ name, xml: octets }] : null;
 }
 
@@ -50,19 +60,22 @@ function startsWith(octets: Uint8Array, mark: string): boolean {
 function inflate(
   octets: Uint8Array<ArrayBuffer>,
   how: (octets: Uint8Array<ArrayBuffer>, options: { maxOutputLength: number }) => Uint8Array,
+  room: Room,
 ): Uint8Array {
   try {
-    return how(octets, { maxOutputLength: MAX_REPORT_OCTETS });
+    const unpacked = how(octets, { maxOutputLength: Math.max(1, room.octets) });
+    room.octets -= unpacked.length;
+    return unpacked;
   } catch (error) {
     const large = (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
     throw new UnpackError(
-      large ? `a report is larger than ${MAX_REPORT_OCTETS} octets` : "it cannot be unpacked: it is damaged",
+      large ? `unpacked, it is larger than ${MAX_REPORT_OCTETS} octets` : "it cannot be unpacked: it is damaged",
     );
   }
 }
 
 /** Of an archive its members that end in `.xml`, by the directory at its end. Encrypted and divided archives are not read. */
-function fromZip(octets: Uint8Array<ArrayBuffer>): Packed[] {
+function fromZip(octets: Uint8Array<ArrayBuffer>, room: Room): Packed[] {
   const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
   const damaged = () => new UnpackError("the zip archive is damaged");
   const end = findDirectory(view);
@@ -92,7 +105,7 @@ function fromZip(octets: Uint8Array<ArrayBuffer>): Packed[] {
     if (method !== 0 && method !== 8) {
       throw new UnpackError(`the zip archive is packed by method ${method}, which is not read`);
     }
-    found.push({ name, xml: method === 0 ? data : inflate(data, inflateRawSync) });
+    found.push({ name, xml: method === 0 ? data : inflate(data, inflateRawSync, room) });
   }
   return found;
 }
@@ -105,9 +118,19 @@ function findDirectory(view: DataView): number {
   return -1;
 }
 
-async function fromMail(input: Uint8Array<ArrayBuffer>): Promise<Packed[]> {
+/** Counts the lines that begin with `--`. */
+function hasManyParts(input: Uint8Array): boolean {
+  let lines = 0;
+  for (let at = input.indexOf(LF); at >= 0 && lines <= MAX_BOUNDARY_LINES; at = input.indexOf(LF, at + 1)) {
+    if (input[at + 1] === DASH && input[at + 2] === DASH) lines++;
+  }
+  return lines > MAX_BOUNDARY_LINES;
+}
+
+async function fromMail(input: Uint8Array<ArrayBuffer>, room: Room): Promise<Packed[]> {
   // What has no header field is no mail.
   if (!/^(?:From |[!-9;-~]+[ \t]*:)/.test(String.fromCharCode(...input.subarray(0, 200)))) return [];
+  if (hasManyParts(input)) throw new UnpackError(`the mail has more than ${MAX_BOUNDARY_LINES} lines between parts`);
   let mail;
   try {
     mail = await PostalMime.parse(input, {
@@ -122,7 +145,7 @@ async function fromMail(input: Uint8Array<ArrayBuffer>): Promise<Packed[]> {
   for (const { filename, content } of mail.attachments) {
     if (!(content instanceof ArrayBuffer)) continue;
     const name = filename ?? "";
-    const inside = unpack(name, new Uint8Array(content)) ?? [];
+    const inside = unpack(name, new Uint8Array(content), room) ?? [];
     found.push(...inside.map((one) => one.name === "" ? { ...one, name } : one));
     if (found.length > MAX_REPORTS) throw new UnpackError(`the mail holds more than ${MAX_REPORTS} reports`);
   }

@@ -20,8 +20,10 @@ export interface XmlReading {
 }
 
 const MAX_NESTED_ELEMENTS = 20;
-/** Elements within one child of the root element, and characters of one text. */
-const MAX_ELEMENTS = 10_000, MAX_TEXT_CHARACTERS = 100_000;
+/** Elements within one child of the root element, characters of one text, and of one reference to a character: `&#x10ffff;`. */
+const MAX_ELEMENTS = 10_000, MAX_TEXT_CHARACTERS = 100_000, MAX_REFERENCE_CHARACTERS = 14;
+/** Characters of the name of an element. */
+const MAX_NAME_CHARACTERS = 64;
 
 const NAME = /[A-Za-z_][A-Za-z0-9_.-]*(?::[A-Za-z_][A-Za-z0-9_.-]*)?/y;
 const ATTRIBUTE = /\s+[A-Za-z_][A-Za-z0-9_.:-]*\s*=\s*(?:"[^"<]*"|'[^'<]*')/y;
@@ -87,6 +89,11 @@ class Reader {
   #name(): string {
     const name = this.#match(NAME);
     if (name === null) this.#fail("a name is missing");
+    if (name[0].length > MAX_NAME_CHARACTERS) {
+      this.#fail(
+        `the name ${name[0].slice(0, MAX_NAME_CHARACTERS)}... has more than ${MAX_NAME_CHARACTERS} characters`,
+      );
+    }
     return name[0];
   }
 
@@ -137,7 +144,10 @@ class Reader {
 
   /** What stands between two tags. Between the children of the root only blanks are expected; whatever it is, it is not kept. */
   #characters(text: string): void {
-    if (this.#open.length > 0) return this.#add(text.includes("&") ? this.#decode(text) : text);
+    if (this.#open.length > 0) {
+      if (text.length > MAX_TEXT_CHARACTERS * MAX_REFERENCE_CHARACTERS && text.includes("&")) this.#failLong();
+      return this.#add(text.includes("&") ? this.#decode(text) : text);
+    }
     if (/[^\s\ufeff]/.test(text)) this.#fail("there is text outside of the elements");
   }
 
@@ -145,9 +155,7 @@ class Reader {
     const open = this.#open.at(-1);
     if (open === undefined) this.#fail("there is text outside of the elements");
     if (this.#open.length === 1) return;
-    if (open.text.length + text.length > MAX_TEXT_CHARACTERS) {
-      this.#fail(`a text has more than ${MAX_TEXT_CHARACTERS} characters`);
-    }
+    if (open.text.length + text.length > MAX_TEXT_CHARACTERS) this.#failLong();
     open.text += text;
   }
 
@@ -159,8 +167,13 @@ class Reader {
     });
   }
 
+  #failLong(): never {
+    this.#fail(`a text has more than ${MAX_TEXT_CHARACTERS} characters`);
+  }
+
   #fail(why: string): never {
-    const line = this.#text.slice(0, this.#at).split("\n").length;
+    let line = 1;
+    for (let at = this.#text.indexOf("\n"); at >= 0 && at < this.#at; at = this.#text.indexOf("\n", at + 1)) line++;
     throw new XmlError(`line ${line}: ${why}`);
   }
 }
