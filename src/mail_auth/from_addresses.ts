@@ -18,6 +18,9 @@ interface Token {
 const TOKEN =
   /[ \t]+|(=\?[^?\s"<>@]{1,75}\?[bq]\?[^?\s"<>@]{0,2000}\?=)|"((?:[^"\\]|\\[^])*)"|(\[(?:[^\[\]\\]|\\[^])*\])|([<>@,:;.])|([^ \t"()<>@,:;.\[\]]+)/iy;
 
+// deno-lint-ignore no-control-regex
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f]/;
+
 /** Returns the tokens without blanks and comments, or null for unbalanced quotes, comments or brackets. */
 function tokensOf(text: string): readonly Token[] | null {
   const tokens: Token[] = [];
@@ -55,16 +58,21 @@ function endOfComment(text: string, start: number): number {
 
 const isSign = (token: Token | undefined, text: string): boolean => token?.kind === "sign" && token.text === text;
 
-/** Splits at the commas outside of `<>`; the name of a group and its semicolon belong to no address. */
-function elementsOf(tokens: readonly Token[]): Token[][] {
+/**
+ * Splits at the commas outside of `<>`; the name of a group and its semicolon belong to no address. Null for a name with an `@`: a program that
+ * knows no groups takes that for the address.
+ */
+function elementsOf(tokens: readonly Token[]): Token[][] | null {
   const elements: Token[][] = [[]];
   let inAngle = false;
   for (const token of tokens) {
     if (isSign(token, "<")) inAngle = true;
     else if (isSign(token, ">")) inAngle = false;
     if (inAngle || !(isSign(token, ",") || isSign(token, ";") || isSign(token, ":"))) elements.at(-1)!.push(token);
-    else if (token.text === ":") elements[elements.length - 1] = [];
-    else elements.push([]);
+    else if (token.text === ":") {
+      if (elements.at(-1)!.some((one) => isSign(one, "@"))) return null;
+      elements[elements.length - 1] = [];
+    } else elements.push([]);
   }
   return elements.filter((element) => element.length > 0);
 }
@@ -132,11 +140,14 @@ function addDomains(element: readonly Token[], domains: Set<string>): boolean {
 
 /**
  * Returns the domains, in lower case and A-labels, of all addresses in the unfolded value of a field; null when an address in it cannot be
- * read or has no domain name. Takes time in proportion to the length; never throws.
+ * read or has no domain name, or there are control characters. Takes time in proportion to the length; never throws.
  */
 export function readDomains(value: string): ReadonlySet<string> | null {
+  // For some programs a text ends at such a character.
+  if (CONTROLS.test(value)) return null;
   const tokens = tokensOf(value);
-  if (tokens === null) return null;
+  const elements = tokens === null ? null : elementsOf(tokens);
+  if (elements === null) return null;
   const domains = new Set<string>();
-  return elementsOf(tokens).every((element) => addDomains(element, domains)) ? domains : null;
+  return elements.every((element) => addDomains(element, domains)) ? domains : null;
 }

@@ -103,6 +103,10 @@ const froms: readonly { from: string | readonly string[]; want: string; because:
   { from: "a@exa mple.org", want: "invalid", because: "a name has no blanks" },
   { from: "a@-x.org", want: "invalid", because: "no host is called so" },
   { from: "a@example.org\0.other.net", want: "invalid", because: "no host is called so" },
+  { from: "a@other.net: a@example.org;", want: "invalid", because: "not all programs know groups" },
+  { from: "a@other.net:;", want: "invalid", because: "not all programs know groups" },
+  { from: "a@other.net\0 <a@example.org>", want: "invalid", because: "a text may end at a NUL" },
+  { from: '"\x1b[2K" <a@example.org>', want: "invalid", because: "no name has control characters" },
   { from: "=?utf-8?Q?<a@other.net>?= <a@example.org>", want: "invalid", because: "programs differ in what it is" },
 ];
 for (const { from, want, because } of froms) {
