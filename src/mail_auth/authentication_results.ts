@@ -59,6 +59,8 @@ const MAX_REASON_CHARACTERS = 160;
 const MAX_VALUE_CHARACTERS = 320;
 /** Characters of a name in any spelling: in A-labels it has 253 octets. */
 const MAX_NAME_CHARACTERS = 1000;
+/** Words of a claimed name that are looked at. */
+const MAX_PARTS = 20;
 /** Sealers that are named. */
 const MAX_SEALERS = 5;
 
@@ -162,7 +164,7 @@ function fold(words: Words): string {
 /**
  * Tells whether the field is an Authentication-Results that bears the name `authserv` although this host did not write it (RFC 8601 §5): in any
  * case, quoted, with comments, with a version, in U-labels, with a final dot, as an encoded word. One that cannot be read, and has the name
- * in it, counts. Takes time proportional to the field.
+ * in it, counts, and so does one that has the name among other signs where a name should be. Takes time proportional to the field.
  */
 export function isForged(field: NamedField, authserv: string): boolean {
   if (field.name !== "authentication-results") return false;
@@ -178,7 +180,9 @@ export function isForged(field: NamedField, authserv: string): boolean {
 function spellings(written: string): string[] {
   const bare = withoutVersion(written);
   const first = /^[^ /]*/.exec(written)![0];
-  return [...new Set([first, bare.replaceAll(" ", ""), ...encodedWord(bare)])];
+  // What is no name as a whole, such as `<name>`, may be one for a reader that is not strict.
+  const parts = bare.split(/[ /,:;<>@=]+/).slice(0, MAX_PARTS);
+  return [...new Set([first, bare.replaceAll(" ", ""), ...encodedWords(bare), ...parts])];
 }
 
 /** `authres-version` of RFC 8601 §2.2 is digits. */
@@ -191,23 +195,28 @@ function withoutVersion(written: string): string {
 }
 
 /** RFC 2047 allows no encoded word here; some readers decode one all the same. */
-function encodedWord(text: string): string[] {
-  const [, encoding, content] = /^=\?[^?]{1,40}\?([bq])\?([^? ]{0,1000})\?=$/i.exec(text) ?? [];
-  if (content === undefined) return [];
-  if (encoding!.toLowerCase() === "b") return /^[A-Za-z0-9+/]*={0,2}$/.test(content) ? decodeBase64(content) : [];
-  return [content.replace(/=([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)))];
+function encodedWords(text: string): string[] {
+  const words = text.split(" ").slice(0, MAX_PARTS).map(encodedWord);
+  return words.includes(null) ? [] : [words.join("")];
 }
 
-function decodeBase64(content: string): string[] {
+function encodedWord(text: string): string | null {
+  const [, encoding, content] = /^=\?[^?]{1,40}\?([bq])\?([^? ]{0,1000})\?=$/i.exec(text) ?? [];
+  if (content === undefined) return null;
+  if (encoding!.toLowerCase() === "b") return /^[A-Za-z0-9+/]*={0,2}$/.test(content) ? decodeBase64(content) : null;
+  return content.replace(/=([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+}
+
+function decodeBase64(content: string): string | null {
   try {
-    return [atob(content)];
+    return atob(content);
   } catch {
-    return [];
+    return null;
   }
 }
 
 /**
- * The text up to the first `;`, without comments, quotes taken off, blanks and control characters as one space each. Null when a comment or
+ * The text up to the first `;` that has something in front of it, without comments, quotes taken off, blanks and control characters as one space each. Null when a comment or
  * a quoted string does not end.
  */
 function readIdentifier(text: string): string | null {
@@ -225,8 +234,9 @@ function readIdentifier(text: string): string | null {
     else if (character === "(") {
       depth++;
       written += " ";
-    } else if (character === ";") break;
-    else written += character;
+    } else if (character === ";") {
+      if (written.trim() !== "") break;
+    } else written += character;
   }
   // deno-lint-ignore no-control-regex
   return depth > 0 || quoted ? null : written.replace(/[\s\x00-\x1f\x7f]+/g, " ").trim();
