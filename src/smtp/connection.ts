@@ -350,6 +350,11 @@ export class Connection implements Host {
     this.#regulate();
   }
 
+  /** What is read of its message is hashed. */
+  get costly(): boolean {
+    return this.#receiving && this.#reception.authenticated;
+  }
+
   /** It is this session's turn again. */
   turn(): void {
     if (this.#reading === "resting") this.#setReading("held");

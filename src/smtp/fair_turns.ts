@@ -2,6 +2,7 @@
  * Throttles sessions with much to do: one has its turn per round of the event loop, so that any other session waits for one of them at most. See
  * burst_limiter.ts for many that have little to do. Rounds follow at once, so that an answer of another isolate waits for up to 31 of them (see `Turn` in
  * clock.ts), some 5 ms in the median while four clients send all they can: a timer per round would be quicker for it and cost most of the throughput.
+ * Only behind a turn that is costly itself a timer costs little.
  */
 
 /** Sessions that wait with what was read of them, at most: 64 MB. More are served at once. */
@@ -11,7 +12,12 @@ const WASTE_MS = 5;
 /** And as many of them have their turn at a time: 64 KB are read of each, which takes about 0.1 ms. */
 const WASTE_AT_ONCE = 4;
 
+/** Pause behind a costly turn, in milliseconds: answers of other isolates come in then. */
+const COSTLY_PAUSE_MS = 1;
+
 export interface TurnTaker {
+  /** Its turn takes milliseconds: what is read of it is hashed. */
+  readonly costly: boolean;
   turn(): void;
 }
 
@@ -29,6 +35,8 @@ export class FairTurns {
   #stopLooking: (() => void) | null = null;
   readonly #clock: TurnClock;
   #due = false;
+  /** The turn before was costly. */
+  #costly = false;
 
   constructor(clock: TurnClock) {
     this.#clock = clock;
@@ -73,13 +81,20 @@ export class FairTurns {
   #arrange(): void {
     if (this.#due || this.#waiting.size === 0) return;
     this.#due = true;
-    this.#clock.soon(() => {
-      this.#due = false;
-      const [next] = this.#waiting;
-      if (next === undefined) return;
-      this.#waiting.delete(next);
-      next.turn();
-      this.#arrange();
+    if (!this.#costly) return this.#clock.soon(() => this.#round());
+    const cancel = this.#clock.every(COSTLY_PAUSE_MS, () => {
+      cancel();
+      this.#round();
     });
+  }
+
+  #round(): void {
+    this.#due = false;
+    const [next] = this.#waiting;
+    if (next === undefined) return;
+    this.#waiting.delete(next);
+    this.#costly = next.costly;
+    next.turn();
+    this.#arrange();
   }
 }

@@ -73,6 +73,7 @@ Deno.test("500 whose octets are thrown away have their turns in portions, again 
   const counts = new Array<number>(500).fill(0);
   let now = 0;
   const takers: TurnTaker[] = counts.map((_, index) => ({
+    costly: false,
     turn: () => {
       counts[index]!++;
       now++;
@@ -90,4 +91,21 @@ Deno.test("500 whose octets are thrown away have their turns in portions, again 
   }
   assert.ok(counts.every((count, index) => count === (index === 7 ? 0 : 2)));
   assert.equal(turns.crowded, false);
+});
+
+Deno.test("rounds follow at once, but behind a costly turn others have their time first", () => {
+  const loop = new Loop();
+  const turns = new FairTurns(loop.clock);
+  const done: string[] = [];
+  for (const [name, costly] of [["a", false], ["b", true], ["c", false], ["d", false]] as const) {
+    turns.add({ costly, turn: () => done.push(name) });
+  }
+  loop.round();
+  loop.round();
+  loop.round();
+  assert.deepEqual(done, ["a", "b"], "the next waits for a timer");
+  loop.time();
+  loop.round();
+  assert.deepEqual(done, ["a", "b", "c", "d"]);
+  assert.ok(loop.idle);
 });

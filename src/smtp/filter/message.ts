@@ -99,6 +99,9 @@ export class FilteredMessage implements Receiver {
   get mailAuth() {
     return this.#inner.mailAuth;
   }
+  get authenticated(): boolean {
+    return this.#inner.authenticated;
+  }
   /** The client has sent all. */
   get complete(): boolean {
     return this.#raw.done;

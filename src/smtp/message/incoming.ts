@@ -64,6 +64,8 @@ export interface Receiver {
   readonly bytes: number;
   /** What the message was found to be, once it has been committed; null where it was not checked. */
   readonly mailAuth: MailAuth | null;
+  /** What comes is shown to authenticators. */
+  readonly authenticated: boolean;
   /** What comes is thrown away. */
   readonly refused: boolean;
   /** What came no session survives. */
@@ -187,6 +189,10 @@ export class IncomingMessage implements Receiver {
       ...(bare || forgedFor(facts) === null ? {} : { isForged: forgedFor(facts)! }),
       ...(shows ? { onLine: (line: Uint8Array) => authentication.received(line) } : {}),
     });
+  }
+
+  get authenticated(): boolean {
+    return this.#authentication !== null;
   }
 
   get committed(): boolean {

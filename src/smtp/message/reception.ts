@@ -82,6 +82,11 @@ export class Reception {
     return this.#receiver?.committed === true;
   }
 
+  /** What comes is shown to authenticators. */
+  get authenticated(): boolean {
+    return this.#receiver?.authenticated === true;
+  }
+
   /** What the message was found to be; null as long as that is not known. */
   get mailAuth(): MailAuth | null {
     return this.#receiver?.mailAuth ?? null;
