@@ -106,7 +106,7 @@ ensure_test_tools() {
   # are loaded together.
   ensure_package postfix
   loading=
-  for package in opensmtpd libfaketime python3-dkim python3-authres opendkim; do
+  for package in opensmtpd libfaketime python3-dkim python3-authres opendkim rspamd; do
     ensure_package $package &
     loading="$loading $!"
   done
