@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 const SMTPD = fileURLToPath(new URL("../../scripts/smtpd", import.meta.url));
 const EXAMPLES = new URL("../../conf/examples/", import.meta.url);
 
+const DKIM_KEYS = new URL("../mail_auth/dkim/fixtures/", import.meta.url);
 const CERTIFICATES = new URL("../smtp/certificates/", import.meta.url);
 
 /** The text with its files in `folder`, where they are laid, a program that is everywhere, and addresses for its interfaces. */
@@ -14,10 +15,16 @@ function settled(text: string, folder: string): string {
   Deno.copyFileSync(new URL("mx.key", CERTIFICATES), `${folder}/key.pem`);
   Deno.chmodSync(`${folder}/cert.pem`, 0o644);
   Deno.chmodSync(`${folder}/key.pem`, 0o600);
+  for (const kind of ["rsa2048", "ed25519"]) {
+    Deno.copyFileSync(new URL(`${kind}.pem`, DKIM_KEYS), `${folder}/${kind}.pem`);
+    Deno.chmodSync(`${folder}/${kind}.pem`, 0o600);
+  }
   Deno.writeTextFileSync(`${folder}/aliases`, "postmaster: root\nroot: nobody\n");
   Deno.writeTextFileSync(`${folder}/logins`, `alice $6$salt$${"x".repeat(86)}\n`, { mode: 0o600 });
   return text.replace(/"[^"]*(\.crt|fullchain\.pem)"/g, `"${folder}/cert.pem"`)
-    .replace(/key "[^"]*"/g, `key "${folder}/key.pem"`)
+    .replace(/(?<=^dkim .*)key "[^"]*-ed25519\.pem"/gm, `key "${folder}/ed25519.pem"`)
+    .replace(/(?<=^dkim .*)key "\/etc[^"]*"/gm, `key "${folder}/rsa2048.pem"`)
+    .replace(/key "\/etc[^"]*"/g, `key "${folder}/key.pem"`)
     .replaceAll("/etc/aliases", `${folder}/aliases`).replaceAll("/etc/vaultpost/logins", `${folder}/logins`)
     .replace(/proc-exec "[^\s"]+/g, 'proc-exec "/bin/cat').replace(' \\\n\tgroup "ssl-cert"', "")
     .replace(/^listen on eth/gm, "listen on 192.0.2.");
