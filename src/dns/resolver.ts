@@ -43,6 +43,11 @@ export interface ResolverOptions {
   readonly now?: () => number;
   /** Gets the trace of which server was asked what. */
   readonly observer?: Observer;
+  /**
+   * Of questions that wait for their turn the newest is the next, and the oldest goes where there are too many: for those who wait so long only, and are
+   * many. By default they have their turn in order.
+   */
+  readonly newestFirst?: boolean;
 }
 
 /** What a server said: a result, or the name to ask for next. */
@@ -72,13 +77,16 @@ export class Resolver {
   readonly #hosts = new Map<string, string[]>();
   readonly #hostNames = new Map<string, string>();
   #running = 0;
-  #waiting: (() => void)[] = [];
+  /** Called with false when the place is another's. The oldest stands first. */
+  readonly #waiting = new Map<string, (granted: boolean) => void>();
+  readonly #newestFirst: boolean;
 
   constructor(settings: ResolverSettings, options: ResolverOptions = {}) {
     this.#settings = settings;
     this.#exchange = options.exchange ?? exchange;
     this.#now = options.now ?? systemClock.steady;
     this.#observer = options.observer ?? NO_OBSERVER;
+    this.#newestFirst = options.newestFirst ?? false;
     this.#readHosts();
   }
 
@@ -197,28 +205,56 @@ export class Resolver {
     if (kept !== undefined && kept.until > this.#now()) return Promise.resolve(kept.found);
     let asking = this.#asking.get(key);
     if (asking === undefined) {
-      asking = this.#limited(() => this.#ask(name, type, key)).finally(() => {
+      asking = this.#limited(key, () => this.#ask(name, type, key)).finally(() => {
         if (this.#asking.get(key) === asking) this.#asking.delete(key);
       });
       this.#asking.set(key, asking);
-    }
+    } else if (this.#newestFirst) this.#renew(key);
     return asking;
   }
 
-  async #limited(act: () => Promise<Found>): Promise<Found> {
-    if (this.#running >= MAX_RUNNING_QUESTIONS) {
-      if (this.#waiting.length >= MAX_WAITING_QUESTIONS) {
-        return { ok: false, reason: "temporary", detail: "too many questions wait" };
-      }
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  async #limited(key: string, act: () => Promise<Found>): Promise<Found> {
+    if (this.#running < MAX_RUNNING_QUESTIONS) this.#running++;
+    else if (!await this.#place(key)) {
+      return { ok: false, reason: "temporary", detail: "too many questions wait" };
     }
-    this.#running++;
     try {
       return await act();
     } finally {
-      this.#running--;
-      this.#waiting.shift()?.();
+      const [next] = this.#newestFirst ? [...this.#waiting.keys()].slice(-1) : this.#waiting.keys();
+      // The place goes over to it.
+      if (next === undefined) this.#running--;
+      else this.#settle(next, { granted: true });
     }
+  }
+
+  /** Waits for a place among the questions on their way. False: it gets none. */
+  #place(key: string): Promise<boolean> {
+    const [oldest] = this.#waiting.keys();
+    if (this.#waiting.size >= MAX_WAITING_QUESTIONS) {
+      if (!this.#newestFirst) return Promise.resolve(false);
+      this.#settle(oldest!, { granted: false });
+    }
+    return new Promise((resolve) => {
+      // The same question may wait from before other files held.
+      let own = key;
+      while (this.#waiting.has(own)) own += " ";
+      this.#waiting.set(own, resolve);
+    });
+  }
+
+  #settle(key: string, { granted }: { readonly granted: boolean }): void {
+    const resolve = this.#waiting.get(key)!;
+    this.#waiting.delete(key);
+    resolve(granted);
+  }
+
+  /** Somebody else asks the same: it counts as asked now. */
+  #renew(key: string): void {
+    const resolve = this.#waiting.get(key);
+    if (resolve === undefined) return;
+    this.#waiting.delete(key);
+    this.#waiting.set(key, resolve);
   }
 
   async #ask(name: string, type: RecordType, key: string): Promise<Found> {

@@ -87,12 +87,16 @@ function openParts(isolate: Isolate<"lookup">): LookupParts {
   const main = MainClient.of(isolate);
   const machine = { ...openMachine(main), main, askProgram: programsBehind(isolate) };
   const namer = new Resolver(isolate.settings.resolver, { observer: isolate });
+  // Names that others choose may have slow servers: the names of clients, for which their greetings wait, do not stand behind these.
+  const checker = new Resolver(isolate.settings.resolver, { observer: isolate, newestFirst: true });
   // Whoever waits for a record wants to see it when it is there.
   main.txt = (name) => mailAuthDns(namer, { fresh: true }).txt(name);
   isolate.onsettings = ({ resolver }) => {
-    if (resolver !== undefined) namer.configure(resolver);
+    if (resolver === undefined) return;
+    namer.configure(resolver);
+    checker.configure(resolver);
   };
-  return { machine, namer, dns: mailAuthDns(namer) };
+  return { machine, namer, dns: mailAuthDns(checker) };
 }
 
 /** Table programs run in the filter isolate. When that ends, what was asked of it is an error and mail waits. */

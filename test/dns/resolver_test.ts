@@ -1,6 +1,7 @@
 /** The resolver against a name server on loopback. */
 
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import packet from "dns-packet";
 import { type DnsResult, mailAuthDns, Resolver } from "../../src/dns/mod.ts";
 import { a, aaaa, cname, type FakeDns, fakeDns, type FakeDnsOptions, mx, ptr, txt, type Zone } from "./fake_dns.ts";
@@ -390,3 +391,39 @@ Deno.test("a TXT record that was kept is asked for again where it must be fresh"
     assert.deepEqual(dns.queries, ["udp TXT one.test", "udp TXT one.test"]);
   });
 });
+
+Deno.test("of the questions that wait behind silent servers, the newest is asked first where that is wanted", async () => {
+  const asked: string[] = [];
+  const answers: (() => void)[] = [];
+  const servers = [{ address: "127.0.0.1", port: 53 }];
+  const resolver = new Resolver({ servers, timeoutMs: 100, attempts: 1, hosts: [] }, {
+    newestFirst: true,
+    exchange: (_over, _server, query) => {
+      const { name } = (packet.decode(Buffer.from(query)) as unknown as { questions: { name: string }[] })
+        .questions[0]!;
+      asked.push(name);
+      return new Promise((resolve) => answers.push(() => resolve(null)));
+    },
+  });
+  const ask = (name: string) => resolver.addresses(name, 4);
+  const silent = Array.from({ length: 200 }, (_, at) => ask(`silent${at}.test`));
+  const waiting = Array.from({ length: 5000 }, (_, at) => ask(`waiting${at}.test`));
+  const again = ask("waiting0.test");
+  const last = ask("last.test");
+  // One is too many: it is the oldest that nobody has asked for again.
+  assert.equal(show(await waiting[1]!), "temporary");
+  assert.equal(asked.length, 200);
+  for (const next of ["last.test", "waiting0.test", "waiting4999.test"]) {
+    const before: number = asked.length;
+    answers.shift()!();
+    while (asked.length === before) await Promise.resolve();
+    assert.equal(asked.at(-1), next);
+  }
+  const all = Promise.all([...silent, ...waiting, again, last]);
+  for (let ended = false; !ended; ended = await Promise.race([all.then(() => true), tick()])) {
+    for (const answer of answers.splice(0)) answer();
+  }
+  assert.equal(asked.length, 5200);
+});
+
+const tick = () => new Promise<false>((resolve) => setTimeout(() => resolve(false)));
