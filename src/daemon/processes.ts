@@ -15,6 +15,7 @@ import {
   type KernelWalls,
   launch,
   type LaunchPlan,
+  LIBC_PATHS,
   makeReadOnly,
   socketPair,
   threadsOf,
@@ -128,6 +129,7 @@ function union(all: readonly Grants[]): Grants {
     write: merge("write"),
     net: merge("net"),
     sys: merge("sys") as readonly string[],
+    ffi: merge("ffi"),
   };
 }
 
@@ -136,10 +138,10 @@ export function makeProcesses(
   options: ProcessesOptions,
 ): Processes & { readonly hosts: Record<ProcessName, RemoteHost> } {
   const hosts = options.plans.map((plan) => {
-    const internet = plan.walls.seccomp.internet;
+    const internet = plan.walls.seccomp.internet, libraries = paths(plan.grants.ffi);
     return [
       plan.name,
-      new RemoteHost({ name: plan.name, internet }, {
+      new RemoteHost({ name: plan.name, internet, libraries }, {
         launch: () => start(plan, options),
         closeDescriptor,
         after: options.after,
@@ -259,7 +261,7 @@ function entryOf(main: string): string {
   return Deno.mainModule === usual ? fileURLToPath(new URL("../cli/isolates.ts", import.meta.url)) : main;
 }
 
-function permissionFlags({ read, write, net, sys }: Grants, programs: readonly string[]): string[] {
+function permissionFlags({ read, write, net, sys, ffi }: Grants, programs: readonly string[]): string[] {
   const flag = (name: string, grant: readonly string[] | true | undefined) => {
     if (grant === true) return [`--allow-${name}`];
     const odd = grant?.find((item) => item.includes(","));
@@ -278,7 +280,7 @@ function permissionFlags({ read, write, net, sys }: Grants, programs: readonly s
     ...flag("write", write),
     ...flag("net", net),
     ...flag("sys", sys),
-    // Given up before the first isolate starts.
-    "--allow-ffi",
+    // The C library is given up before the first isolate starts. Each by its path, so that the others can stay for theirs.
+    ...flag("ffi", ffi === true ? true : [...LIBC_PATHS, ...ffi ?? []]),
   ];
 }

@@ -1,7 +1,7 @@
 /**
  * What runs in a process besides the workers: starts them with their permissions at the parent's word, joins them, and passes on what the parent
  * and they say to each other. Takes no decision of its own. Before the first worker starts it puts the walls up that a process can only give
- * itself (seccomp(2)) and gives up the right to load libraries. It ends when its link ends: no process outlives the parent.
+ * itself (seccomp(2)) and gives up the right to load libraries, but for those that a worker is granted. It ends when its link ends: no process outlives the parent.
  */
 
 import { systemClock } from "../clock.ts";
@@ -12,6 +12,7 @@ import {
   installSeccomp,
   KernelError,
   landlockStands,
+  LIBC_PATHS,
   needDescriptors,
   type SeccompRules,
   shutDown,
@@ -47,6 +48,16 @@ function install(rules: SeccompRules): string | null {
     if (!(error instanceof KernelError) || !NOT_GIVEN.includes(error.errno)) throw error;
     return error.message;
   }
+}
+
+/**
+ * Gives up the permission to load libraries, but for `kept`: who was not granted each by its path keeps none. A worker can be granted no more than this
+ * isolate has, also one that is started later.
+ */
+function giveUpLibraries(kept: readonly string[]): void {
+  if (kept.length > 0) { for (const path of LIBC_PATHS) Deno.permissions.revokeSync({ name: "ffi", path }); }
+  const mayAny = () => Deno.permissions.querySync({ name: "ffi", path: LIBC_PATHS[0]! }).state === "granted";
+  if (kept.length === 0 || mayAny()) Deno.permissions.revokeSync({ name: "ffi" });
 }
 
 class Host {
@@ -96,9 +107,9 @@ class Host {
     message satisfies never;
   }
 
-  #putUpWalls({ internet }: Of<"walls">): void {
+  #putUpWalls({ internet, libraries }: Of<"walls">): void {
     const missing = install({ internet, unix: false, listen: false, exec: false });
-    Deno.permissions.revokeSync({ name: "ffi" });
+    giveUpLibraries(libraries);
     this.#link.send({ type: "up", ...missing !== null && { missing } });
   }
 

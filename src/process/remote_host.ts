@@ -66,6 +66,8 @@ export interface ProcessHostTraits {
   readonly name: string;
   /** Its isolates may make connections of their own. */
   readonly internet: boolean;
+  /** Libraries that one of its isolates may load, by their paths. */
+  readonly libraries: readonly string[];
 }
 
 export class RemoteHost implements IsolateHost {
@@ -139,7 +141,7 @@ class ProcessLife {
   /** Who waits for an answer, by its number. */
   readonly #asking = new Map<number, (stands: boolean | null) => void>();
 
-  constructor({ name, internet }: ProcessHostTraits, system: ProcessSystem) {
+  constructor({ name, internet, libraries }: ProcessHostTraits, system: ProcessSystem) {
     this.#name = name;
     this.#system = system;
     this.#link = new DoorChannel({
@@ -148,7 +150,7 @@ class ProcessLife {
       onfault: (fault) => this.#refuse(fault),
     });
     this.#link.onmessage = (message) => this.#receive(message);
-    this.#link.send({ type: "walls", internet });
+    this.#link.send({ type: "walls", internet, libraries });
   }
 
   get over(): boolean {

@@ -66,8 +66,8 @@ export interface DoorEnd {
 
 /** What the parent says. A worker has the number that the parent gave it at its start. */
 export type ToHost =
-  /** First of all. The host installs them and gives up what it needed for that. */
-  | { readonly type: "walls"; readonly internet: boolean }
+  /** First of all. The host installs them and gives up what it needed for that. `libraries`: paths that its workers may be granted. */
+  | { readonly type: "walls"; readonly internet: boolean; readonly libraries: readonly string[] }
   | {
     readonly type: "start";
     readonly worker: number;

@@ -11,7 +11,7 @@ class Played {
   readonly delayed: Array<() => void> = [];
   /** Answers each start; nothing does until it is called. */
   readonly starts: PromiseWithResolvers<RunningProcess>[] = [];
-  readonly host = new RemoteHost({ name: "front", internet: false }, {
+  readonly host = new RemoteHost({ name: "front", internet: false, libraries: [] }, {
     launch: () => {
       this.starts.push(Promise.withResolvers());
       return this.starts.at(-1)!.promise;
