@@ -43,7 +43,7 @@ become() {
       # How it starts itself again to go into the background.
       export SMTPD_SCRIPT="$root/scripts/smtpd"
       # read, write: the config names the files. net: listeners, relays, resolvers. run: mda commands, table programs. ffi: whose the other end of
-      # the control socket is. The isolates get these apart, each its own.
+      # the control socket is; RSA of OpenSSL. The isolates get these apart, each its own.
       # Small nurseries: every isolate has its own, and what lives short dies in the processor's cache.
       set -- --v8-flags=--max-semi-space-size=4 \
         --allow-read --allow-write --allow-net --allow-run --allow-ffi \

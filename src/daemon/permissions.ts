@@ -44,8 +44,11 @@ const TABLE: Table = {
   filter: ({ tables, filters = [] }) => ({ run: [...new Set([...tables, ...filters].map(({ program }) => program))] }),
   /** Computes hashes of passwords. What gets out of it by a bug in a library finds nothing to hold on to. */
   login: () => ({}),
-  /** Signs hashes with the keys of DKIM. What gets out of it by a bug finds no way to send them anywhere. */
-  signer: () => ({}),
+  /**
+   * Signs hashes with the keys of DKIM. What gets out of it by a bug finds no way to send them anywhere. It loads OpenSSL's RSA before it has a key, and
+   * gives the permission up.
+   */
+  signer: ({ libcrypto }) => libcrypto === null ? {} : { ffi: [libcrypto] },
   /** Keeps the log and answers smtpctl and the admin page, whose connections are handed over by main. */
   control: () => ({}),
 };

@@ -27,6 +27,7 @@ import type {
   TaskMarks,
 } from "../protocol/mod.ts";
 import { tableFilesOf } from "../lookup/mod.ts";
+import { LIBCRYPTO_PATHS } from "../signer/mod.ts";
 import { closedTo } from "./checks/user_access.ts";
 import type { LoadedKey } from "./signing_key_files.ts";
 import type { ProcessUsers } from "./users.ts";
@@ -105,7 +106,12 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     forward: { shared },
     filter: filterSettings(common),
     login: { shared },
-    signer: { shared, ...cutKeys(around.signing ?? []).signer, signingMacKey: common.signingMacKey },
+    signer: {
+      shared,
+      ...cutKeys(around.signing ?? []).signer,
+      signingMacKey: common.signingMacKey,
+      libcrypto: signs(around) ? libcryptoPath() : null,
+    },
     control: controlSettings(common),
   };
 }
@@ -302,6 +308,18 @@ export function cutCertificates(
       ca: only(ca, relays.flatMap((action) => action.ca ?? [])),
     },
   };
+}
+
+/** Returns where the system's libcrypto is; null where there is none, and in a compiled program, whose processes have no permissions of their own. */
+function libcryptoPath(): string | null {
+  if (Deno.build.standalone || Deno.build.os !== "linux") return null;
+  return LIBCRYPTO_PATHS.find((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  }) ?? null;
 }
 
 /** True where there are keys of DKIM. */

@@ -289,6 +289,8 @@ export interface SignerSettings {
   readonly keys: readonly SigningKey[];
   /** Shared with lookup: a message is signed when it carries the MAC. */
   readonly signingMacKey: Uint8Array;
+  /** Path of the system's libcrypto, which it may load; null: there is none, or there are no keys. */
+  readonly libcrypto: string | null;
 }
 
 export interface ControlSettings {

@@ -4,15 +4,18 @@ import { systemClock } from "../clock.ts";
 import type { Channel, DoorPeer, Isolate } from "../isolate/mod.ts";
 import { prepareHashing } from "../mail_auth/dkim/mod.ts";
 import type { FromSigner, ToSigner } from "../protocol/mod.ts";
+import { Libcrypto, type OpenedLibcrypto } from "./libcrypto.ts";
 import { Signatures } from "./signatures.ts";
 
 /** How often keys are looked for whose time is over, in milliseconds. */
 const TIDY_MS = 60_000;
 
 /** Runs the signer isolate: each question is answered in the turn in which it comes. */
-export function serveSigner(isolate: Isolate<"signer">): void {
+export function serveSigner(isolate: Isolate<"signer">, opened: OpenedLibcrypto): void {
   prepareHashing();
-  const signatures = new Signatures(isolate.settings, systemClock.steady);
+  const libcrypto = opened instanceof Libcrypto ? opened : null;
+  const signatures = new Signatures(isolate.settings, { now: systemClock.steady, libcrypto });
+  if ((isolate.life ?? 1) === 1) saySlow(isolate, { slow: signatures.slow, opened });
   const serve = (channel: Channel<FromSigner, ToSigner>, { refuse }: DoorPeer) => {
     channel.onmessage = (question) => {
       const { call, message } = question;
@@ -27,5 +30,20 @@ export function serveSigner(isolate: Isolate<"signer">): void {
   isolate.onsettings = ({ keys }) => {
     if (keys !== undefined) signatures.renew(keys);
   };
-  isolate.onstop = systemClock.every(TIDY_MS, () => signatures.tidy());
+  const stopTidying = systemClock.every(TIDY_MS, () => signatures.tidy());
+  isolate.onstop = () => {
+    stopTidying();
+    signatures.close();
+  };
+}
+
+/** Says, of the first isolate, which keys the runtime signs with, since that takes much longer. */
+function saySlow(
+  isolate: Isolate<"signer">,
+  { slow, opened }: { readonly slow: readonly string[]; readonly opened: OpenedLibcrypto },
+): void {
+  if (slow.length === 0) return;
+  const reason = opened instanceof Libcrypto ? "libcrypto does not sign with them as it should" : opened.reason;
+  const text = `info: signer: RSA signatures of ${slow.join(", ")} take six times as long as by OpenSSL 3: ${reason}`;
+  isolate.emit({ type: "log", level: "info", text });
 }

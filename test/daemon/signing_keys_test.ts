@@ -3,11 +3,12 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { readKeyFile } from "../../src/dkim_keys/mod.ts";
-import { cutSettings } from "../../src/daemon/mod.ts";
+import { cutSettings, grantsFor } from "../../src/daemon/mod.ts";
 import { type LoadedKey, loadSigningKeys } from "../../src/daemon/signing_key_files.ts";
 import { SigningKeys } from "../../src/daemon/signing_keys.ts";
 import { Fatal } from "../../src/daemon/fatal.ts";
 import type { DnsAnswer } from "../../src/mail_auth/dns.ts";
+import { LIBCRYPTO_PATHS } from "../../src/signer/mod.ts";
 import { parseConfig } from "../../src/smtpd_conf/mod.ts";
 
 const DAY_MS = 86_400_000;
@@ -61,6 +62,17 @@ Deno.test("the keys are in the settings of the signer, and in no others", async 
     });
     const having = Object.entries(settings).filter(([, one]) => JSON.stringify(one).includes(secret));
     assert.deepEqual(having.map(([role]) => role), ["signer"]);
+    const { libcrypto } = settings.signer, grants = grantsFor(settings);
+    assert.ok(libcrypto === null || LIBCRYPTO_PATHS.includes(libcrypto));
+    assert.deepEqual(grants.signer, libcrypto === null ? {} : { ffi: [libcrypto] });
+    const others = Object.entries(grants).filter(([, { ffi }]) =>
+      libcrypto !== null && [ffi].flat().includes(libcrypto)
+    );
+    assert.deepEqual(
+      others.map(([role]) => role),
+      libcrypto === null ? [] : ["signer"],
+      "no other isolate may load it",
+    );
     assert.deepEqual(settings.smtp.signing?.map(({ domain, selector }) => `${domain} ${selector}`), ["example.org a"]);
   });
 });

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { readKeyFile } from "../../src/dkim_keys/mod.ts";
 import { mailAuthDns, Resolver } from "../../src/dns/mod.ts";
 import { type FakeDns, fakeDns, txt, type Zone, type ZoneRecord } from "../dns/fake_dns.ts";
+import { LIBCRYPTO_PATHS } from "../../src/signer/mod.ts";
 import { freePort } from "../ports.ts";
 import { Client } from "./client.ts";
 import { install } from "./filter_harness.ts";
@@ -23,6 +24,7 @@ import {
   verifyByPython,
   verifyDkim,
 } from "./kept_mail.ts";
+import { processesOf } from "./walled_daemon.ts";
 
 const HASH = "$6$abcdefgh$Bk2D4uYVcw0FbFPsWa0iJZ1DNfy8v6OjKcRcuBfMkWD1KdADPVnmQf5cr0O8HfAYpq1XrrjdgIRINkwgSKJ8/1";
 
@@ -349,6 +351,17 @@ Deno.test("mail that goes by an action with dkim is signed, octet for octet", as
       assert.equal(latin1(kept.octets).match(/^DKIM-Signature:/gm)?.length, 2);
     });
     await test.step({
+      name: "OpenSSL has made the RSA signatures, in the process of the signer alone",
+      ignore: !LIBCRYPTO_PATHS.some((path) => statOf(path)?.isFile),
+      fn: () => {
+        const { vault, ...others } = processesOf(daemon.pid);
+        // In one process there is no vault.
+        const [having, all] = vault === 0 ? [daemon.pid, []] : [vault, Object.values(others).concat(daemon.pid)];
+        assert.deepEqual(withLibcrypto([having, ...all]), [having]);
+        assert.deepEqual(daemon.log.filter((line) => line.includes("take six times as long")), []);
+      },
+    });
+    await test.step({
       name: "python3-dkim finds all signatures good",
       ignore: !HAS_PYTHON_DKIM,
       fn: async () => {
@@ -359,6 +372,19 @@ Deno.test("mail that goes by an action with dkim is signed, octet for octet", as
     assert.equal(next.left.length, 0);
   });
 });
+
+function statOf(path: string): Deno.FileInfo | null {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return null;
+  }
+}
+
+/** Which of these processes have mapped libcrypto. */
+function withLibcrypto(pids: readonly number[]): number[] {
+  return pids.filter((pid) => /\/libcrypto\.so\.3$/m.test(Deno.readTextFileSync(`/proc/${pid}/maps`)));
+}
 
 Deno.test("a message waits for another signer when the one that was asked dies, and is signed by it", async () => {
   await withSigning({ twoUsers: false, program: MORTAL }, usual, async ({ daemon, next, results }) => {

@@ -7,12 +7,13 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import net from "node:net";
 import { join } from "node:path";
-import { readWalls } from "../../src/kernel/mod.ts";
+import { LIBC_PATHS, readWalls } from "../../src/kernel/mod.ts";
 import type { ProcessName, Role } from "../../src/protocol/mod.ts";
 import { sidesOf } from "../../src/protocol/door.ts";
 import { DOOR_NAMES } from "../../src/protocol/doors.ts";
 import { PROCESS_NAMES, processOf } from "../../src/protocol/processes.ts";
 import { ROLES, type RoleTraits } from "../../src/protocol/roles.ts";
+import { LIBCRYPTO_PATHS } from "../../src/signer/mod.ts";
 import { freePort } from "../ports.ts";
 import { Client } from "./client.ts";
 import { type Row, tableOf } from "./descriptors.ts";
@@ -80,6 +81,24 @@ Deno.test("a process that is owned by an attacker is kept from all that is not i
         assert.deepEqual(tried, expectedAttempts(name, order));
       });
     }
+    await t.step(
+      "the runtime lets nobody load a library any more, but the host of the signer that of its next one",
+      async () => {
+        const libraries = [LIBC_PATHS, LIBCRYPTO_PATHS].map((paths) => paths.find(isFile)).filter((path) =>
+          path !== undefined
+        );
+        const none = libraries.map(() => "NotCapable"),
+          vault = libraries.map((_, at) => at === 0 ? "NotCapable" : "loaded");
+        for (const name of PROCESS_NAMES) {
+          walled.order(name, { do: "load", libraries });
+          const isolates = name === "vault" ? ["queue", "scheduler", "signer"] : [];
+          for (const who of [name, ...isolates]) {
+            const line = await daemon.logged(new RegExp(`^${who}: (NotCapable|loaded|TypeError|Error)`));
+            assert.equal(line, `${who}: ${(who === "vault" ? vault : none).join(" ")}`);
+          }
+        }
+      },
+    );
     await t.step("nothing of it has ended or hurt anything", async () => {
       assert.ok(!daemon.log.some((line) => /ended and starts again|is replaced/.test(line)), daemon.log.join("\n"));
       await send(daemon, `first@${DOMAIN}`);
@@ -97,6 +116,14 @@ Deno.test("a process that is owned by an attacker is kept from all that is not i
     });
   });
 });
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
 
 /** Isolates of a role in this daemon. */
 function countOf(role: Role): number {

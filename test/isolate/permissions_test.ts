@@ -7,6 +7,7 @@ import { cutSettings, grantsFor } from "../../src/daemon/mod.ts";
 import { parseConfig } from "../../src/smtpd_conf/mod.ts";
 import { libcPath } from "../../src/delivery/mod.ts";
 import type { Role } from "../../src/protocol/mod.ts";
+import { LIBCRYPTO_PATHS } from "../../src/signer/mod.ts";
 import { Supervisor } from "../../src/supervisor/supervisor.ts";
 
 const ROLES: readonly Role[] = [
@@ -26,6 +27,14 @@ const ROLES: readonly Role[] = [
   "control",
 ];
 
+const libcrypto = LIBCRYPTO_PATHS.find((path) => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+});
+
 /** What the demo's isolates may do of the probe's attempts; everything else must be refused. */
 const ALLOWED: Readonly<Record<Role, readonly string[]>> = {
   smtp: [],
@@ -43,7 +52,8 @@ const ALLOWED: Readonly<Record<Role, readonly string[]>> = {
   forward: ["read /etc/passwd", "read /etc/shadow", "read the spool"],
   filter: ["start the program of the config"],
   login: [],
-  signer: [],
+  // OpenSSL's RSA, where this machine has it. It is given up at start.
+  signer: libcrypto === undefined ? [] : ["use libcrypto"],
   control: [],
 };
 
@@ -73,7 +83,7 @@ Deno.test("each isolate is refused everything that the permission table does not
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const port = (server.address() as AddressInfo).port;
   try {
-    const received = await probe(spool, mail, { outside, inside: spool, port, libc: libcPath(), program });
+    const received = await probe(spool, mail, { outside, inside: spool, port, libc: libcPath(), libcrypto, program });
     for (const role of ROLES) {
       // What the runtime allows the system may still refuse to who is not root.
       const allowed = received.get(role)!.filter((line) => !line.endsWith(": refused")).map((line) =>
@@ -101,7 +111,7 @@ async function probe(
     files: { readText: () => CONFIG.replace("MAIL", mail), programPath: () => targets.program },
   });
   assert.ok(parsed.ok, JSON.stringify(parsed));
-  const settings = cutSettings(parsed.config, {
+  const cut = cutSettings(parsed.config, {
     users: null,
     env: { get: (name) => name === "SMTPD_SPOOL" ? spool : undefined },
     certificates: { pki: {}, ca: {} },
@@ -114,6 +124,8 @@ async function probe(
     descriptors: null,
     paused: { smtp: false, mda: false, mta: false },
   });
+  // As with keys of DKIM.
+  const settings = { ...cut, signer: { ...cut.signer, libcrypto: libcrypto ?? null } };
   const received = new Map<Role, string[]>();
   const channel = new BroadcastChannel("probes of the permissions test");
   const all = new Promise<void>((resolve) => {

@@ -11,6 +11,7 @@ interface Targets {
   readonly inside: string;
   readonly port: number;
   readonly libc: string;
+  readonly libcrypto?: string;
   readonly program: string;
 }
 
@@ -43,6 +44,7 @@ const ATTEMPTS: Readonly<Record<string, (targets: Targets) => unknown>> = {
   "read the environment": () => Deno.env.get("HOME"),
   ffi: () => Deno.dlopen("libm.so.6", { floor: { parameters: ["f64"], result: "f64" } }).close(),
   "use the C library": ({ libc }) => Deno.dlopen(libc, { getpid: { parameters: [], result: "i32" } }).close(),
+  "use libcrypto": ({ libcrypto }) => Deno.dlopen(libcrypto ?? "libcrypto.so.3", {}).close(),
   "read the host name": () => Deno.hostname(),
   "import from the network": () =>
     import("data:text/javascript,export default 1" as string).then(() => import("https://127.0.0.1/x.js" as string)),

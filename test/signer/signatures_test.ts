@@ -5,6 +5,7 @@ import { Buffer } from "node:buffer";
 import { createHash, generateKeyPairSync, verify } from "node:crypto";
 import { SigningMac } from "../../src/mac/mod.ts";
 import { OLD_KEY_MS, Signatures } from "../../src/signer/signatures.ts";
+import { serveSigner } from "../../src/signer/serve.ts";
 import { msgid } from "../ids.ts";
 
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }), ed25519 = generateKeyPairSync("ed25519");
@@ -22,7 +23,7 @@ const question = (selector: string, id = "0a0b0c0d") => {
 };
 
 Deno.test("signatures are RSA over the hash, and Ed25519 of the hash (RFC 8463 ยง3)", () => {
-  const signatures = new Signatures({ keys: KEYS, signingMacKey }, () => 0);
+  const signatures = new Signatures({ keys: KEYS, signingMacKey }, { now: () => 0, libcrypto: null });
   const byRsa = signatures.sign(question("r")), byEd25519 = signatures.sign(question("e"));
   assert.ok(byRsa.ok && byEd25519.ok);
   assert.ok(verify("sha256", data, rsa.publicKey, byRsa.signature));
@@ -30,7 +31,7 @@ Deno.test("signatures are RSA over the hash, and Ed25519 of the hash (RFC 8463 ย
 });
 
 Deno.test("a key signs a message once, and no message without its own grant", () => {
-  const signatures = new Signatures({ keys: KEYS, signingMacKey }, () => 0);
+  const signatures = new Signatures({ keys: KEYS, signingMacKey }, { now: () => 0, libcrypto: null });
   assert.ok(signatures.sign(question("e")).ok);
   assert.deepEqual(signatures.sign(question("e")), { ok: false, refusal: "spent" });
   assert.ok(signatures.sign(question("e", "0a0b0c0e")).ok, "another message");
@@ -43,7 +44,7 @@ Deno.test("a key signs a message once, and no message without its own grant", ()
 
 Deno.test("a key that was replaced signs for a minute more", () => {
   let now = 0;
-  const signatures = new Signatures({ keys: [KEYS[0]!], signingMacKey }, () => now);
+  const signatures = new Signatures({ keys: [KEYS[0]!], signingMacKey }, { now: () => now, libcrypto: null });
   signatures.renew([KEYS[1]!]);
   assert.ok(signatures.sign(question("r")).ok);
   assert.ok(signatures.sign(question("e")).ok);
@@ -51,4 +52,24 @@ Deno.test("a key that was replaced signs for a minute more", () => {
   assert.deepEqual(signatures.sign(question("r", "0a0b0c0e")), { ok: false, refusal: "key" });
   signatures.tidy();
   assert.ok(signatures.sign(question("e", "0a0b0c0e")).ok);
+});
+
+Deno.test("the first signer says which keys the runtime signs with, and why; one without RSA keys says nothing", () => {
+  const said = (keys: typeof KEYS, life: number) => {
+    const texts: unknown[] = [];
+    const isolate = {
+      settings: { keys, signingMacKey, libcrypto: null },
+      life,
+      emit: (event: { text?: string }) => texts.push(event.text),
+      serve: () => {},
+      onstop: () => {},
+    };
+    serveSigner(isolate as unknown as Parameters<typeof serveSigner>[0], { reason: "there is none" });
+    isolate.onstop();
+    return texts;
+  };
+  assert.deepEqual(said(KEYS, 1), [
+    "info: signer: RSA signatures of r._domainkey.example.org take six times as long as by OpenSSL 3: there is none",
+  ]);
+  assert.deepEqual([said(KEYS, 2), said([KEYS[1]!], 1)], [[], []]);
 });

@@ -22,6 +22,8 @@ export type OrderBody =
   }
   /** The host itself is the attacker's from its start on, and says this to the parent. */
   | { readonly do: "be hostile"; readonly payload: string }
+  /** The host and the isolates that have a file here for it say which of these libraries they may load. */
+  | { readonly do: "load"; readonly libraries: readonly string[] }
   | { readonly do: "nothing" };
 
 export interface AttemptOrder {
@@ -33,6 +35,18 @@ export interface AttemptOrder {
   readonly others: readonly number[];
   /** A unix socket that listens. */
   readonly unix: string;
+}
+
+/** For each library whether the runtime lets it be loaded here. */
+export function mayLoad(libraries: readonly string[]): string {
+  return libraries.map((path) => {
+    try {
+      Deno.dlopen(path, {}).close();
+      return "loaded";
+    } catch (error) {
+      return (error as Error).name;
+    }
+  }).join(" ");
 }
 
 const AT_FDCWD = -100, O_WRONLY = 1, O_RDWR = 2, O_NONBLOCK = 0o4000;

@@ -10,7 +10,7 @@ import { chooseUsers, runDaemon } from "../../../src/daemon/mod.ts";
 import { runHost } from "../../../src/host/mod.ts";
 import { libc } from "../../../src/kernel/libc.ts";
 import { attempts } from "../../kernel/attempts.ts";
-import { loop, moreAttempts, type Order, scribble } from "./attacks.ts";
+import { loop, mayLoad, moreAttempts, type Order, scribble } from "./attacks.ts";
 import { runHostileHost } from "./hostile_host.ts";
 
 const workers = new URL("../../../workers/", import.meta.url);
@@ -28,6 +28,10 @@ function obey(process: string, order: Order): void {
   if (order.do === "loop") return loop();
   if (order.do === "scribble") return scribble(order);
   if (order.do === "say") return void new BroadcastChannel("hostile").postMessage(order);
+  if (order.do === "load") {
+    console.error(`${process}: ${mayLoad(order.libraries)}`);
+    new BroadcastChannel("libraries").postMessage(order.libraries);
+  }
   if (order.do === "attempt") {
     console.error(`${process}: ${JSON.stringify({ ...attempts(order.surroundings), ...moreAttempts(order) })}`);
   }
