@@ -9,6 +9,9 @@ import { readBundle, readPair } from "../tls/mod.ts";
 /** Certificates may be read by all, keys at most by their group (smtpd.conf(5)). */
 const CERT_MODE_MASK = 0o7022, KEY_MODE_MASK = 0o7037;
 
+/** Octets of such a file at most. */
+const MAX_FILE_OCTETS = 4 * 2 ** 20;
+
 /** PEM text of a certificate, key or CA file. Throws Fatal when its owner or mode is not safe, or it cannot be read. */
 function readPem(path: string, what: string, modeMask: number): string {
   const text = readGuarded(path, what, modeMask);
@@ -16,11 +19,13 @@ function readPem(path: string, what: string, modeMask: number): string {
   return text;
 }
 
-/** Text of a file whose owner and mode keep others from reading or changing it. Throws Fatal. */
+/** Text of a file whose owner and mode keep others from reading or changing it. Throws Fatal; does not wait for who writes into a pipe. */
 export function readGuarded(path: string, what: string, modeMask = KEY_MODE_MASK): string {
   let info: Deno.FileInfo, text: string;
   try {
     info = Deno.statSync(path);
+    if (!info.isFile && !info.isDirectory) throw new Error("it is no file");
+    if (info.size > MAX_FILE_OCTETS) throw new Error(`it is larger than ${MAX_FILE_OCTETS} octets`);
     text = Deno.readTextFileSync(path);
   } catch (error) {
     throw new Fatal(`failed to load ${what} ${path}: ${systemReason(error)}`);

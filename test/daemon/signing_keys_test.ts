@@ -82,8 +82,13 @@ Deno.test("keys that cannot be used are refused with their line", async () => {
     makeKey(`${folder}/open.pem`);
     Deno.chmodSync(`${folder}/open.pem`, 0o644);
     Deno.writeTextFileSync(`${folder}/none.pem`, "none", { mode: 0o600 });
+    Deno.mkdirSync(`${folder}/folder.pem`);
+    new Deno.Command("mkfifo", { args: ["-m", "600", `${folder}/pipe.pem`] }).outputSync();
+    Deno.writeTextFileSync(`${folder}/large.pem`, " ".repeat(4_194_305), { mode: 0o600 });
     const config = configOf(
-      ["open", "none", "missing"].map((name) => `dkim "example.org" selector "${name}" key "${folder}/${name}.pem"`)
+      ["open", "none", "missing", "folder", "pipe", "large"].map((name) =>
+        `dkim "${name}.example.org" selector "${name}" key "${folder}/${name}.pem"`
+      )
         .join("\n"),
     );
     let faults: readonly string[] = [];
@@ -96,6 +101,9 @@ Deno.test("keys that cannot be used are refused with their line", async () => {
       "smtpd.conf:1: failed to load dkim key /open.pem: mode 0644 is too open, use chmod 0600",
       'smtpd.conf:2: failed to load dkim key /none.pem: it is not in PEM format: "-----BEGIN PRIVATE KEY-----" is needed',
       "smtpd.conf:3: failed to load dkim key /missing.pem: No such file or directory",
+      "smtpd.conf:4: failed to load dkim key /folder.pem: Is a directory",
+      "smtpd.conf:5: failed to load dkim key /pipe.pem: it is no file",
+      "smtpd.conf:6: failed to load dkim key /large.pem: it is larger than 4194304 octets",
     ]);
   });
 });
