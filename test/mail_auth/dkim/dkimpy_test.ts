@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { damage, generateMessage, Random } from "./generate.ts";
 import { keyDns, KEYS, PEMS, RECORDS, sign, signLoosely, verify } from "./helper.ts";
 
-const MESSAGES = Number(Deno.env.get("DKIM_MESSAGES") ?? 2000);
+const MESSAGES = Number(Deno.env.get("DKIM_MESSAGES") ?? 500);
 const FORMS = ["simple/simple", "simple/relaxed", "relaxed/simple", "relaxed/relaxed"];
 const library = `${Deno.cwd()}/.deno/tools/python3-dkim/usr/lib/python3/dist-packages`;
 
