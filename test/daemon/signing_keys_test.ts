@@ -24,7 +24,9 @@ function configOf(text: string) {
 
 function makeKey(file: string): string {
   const text = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }) as string;
-  Deno.writeTextFileSync(file, text, { mode: 0o600 });
+  // A new file: one that is written anew within a tick of the clock of files, and with as many octets, looks as it did.
+  Deno.writeTextFileSync(`${file}.new`, text, { mode: 0o600 });
+  Deno.renameSync(`${file}.new`, file);
   return text;
 }
 
