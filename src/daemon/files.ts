@@ -23,10 +23,7 @@ function readPem(path: string, what: string, modeMask: number): string {
 export function readGuarded(path: string, what: string, modeMask = KEY_MODE_MASK): string {
   let info: Deno.FileInfo, text: string;
   try {
-    info = Deno.statSync(path);
-    if (!info.isFile && !info.isDirectory) throw new Error("it is no file");
-    if (info.size > MAX_FILE_OCTETS) throw new Error(`it is larger than ${MAX_FILE_OCTETS} octets`);
-    text = Deno.readTextFileSync(path);
+    ({ info, text } = readFile(path));
   } catch (error) {
     throw new Fatal(`failed to load ${what} ${path}: ${systemReason(error)}`);
   }
@@ -43,6 +40,14 @@ export function readGuarded(path: string, what: string, modeMask = KEY_MODE_MASK
     );
   }
   return text;
+}
+
+/** What stat(2) says of a file, and its text. Throws what the system says, and for what is no file. */
+function readFile(path: string): { readonly info: Deno.FileInfo; readonly text: string } {
+  const info = Deno.statSync(path);
+  if (!info.isFile && !info.isDirectory) throw new Error("it is no file");
+  if (info.size > MAX_FILE_OCTETS) throw new Error(`it is larger than ${MAX_FILE_OCTETS} octets`);
+  return { info, text: Deno.readTextFileSync(path) };
 }
 
 /** A certificate and its key that TLS can use; they may stand in one file. Throws Fatal, which begins with `at`. */
@@ -64,7 +69,7 @@ export function loadPair(name: string, { certFile, keyFile }: Config["pki"][stri
 
 /** What the files hold that is not what they are named for. Nothing of what cannot be read, which is reported later. */
 function contentFaults(certFile: string, keyFile: string): string[] {
-  const cert = readIfPresent(certFile) ?? "", key = readIfPresent(keyFile) ?? "";
+  const cert = textOrNone(certFile), key = textOrNone(keyFile);
   const isCert = (text: string) => /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(text);
   const isKey = (text: string) => /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/.test(text);
   const noCert = !isCert(cert) && isKey(cert), noKey = !isKey(key) && isCert(key);
@@ -77,6 +82,14 @@ function contentFaults(certFile: string, keyFile: string): string[] {
     ...noCert ? [`${certFile} is a key, and no certificate is in it`] : [],
     ...noKey ? [`${keyFile} is a certificate, and no key is in it`] : [],
   ];
+}
+
+function textOrNone(path: string): string {
+  try {
+    return readFile(path).text;
+  } catch {
+    return "";
+  }
 }
 
 /** A bundle of CA certificates. Throws Fatal, which begins with `at`. */

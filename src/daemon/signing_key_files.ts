@@ -23,7 +23,7 @@ import {
 import type { SigningKey, SigningKeyName } from "../protocol/mod.ts";
 import { removeIfPresent } from "./claim.ts";
 import { Fatal, gatherNow } from "./fatal.ts";
-import { placed, readGuarded, readIfPresent } from "./files.ts";
+import { placed, readGuarded } from "./files.ts";
 
 const KEY_MODE = 0o600;
 
@@ -106,7 +106,7 @@ function loadKey(
 }
 
 function readRotation(path: string): Rotation {
-  if (readIfPresent(path) === null && !exists(path)) return [];
+  if (!exists(path)) return [];
   const rotation = parseRotation(readGuarded(path, "dkim rotation"));
   if (typeof rotation === "string") throw new Fatal(`failed to load dkim rotation ${path}: ${rotation}`);
   return rotation;

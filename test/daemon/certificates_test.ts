@@ -119,6 +119,9 @@ Deno.test("loadPair(): what the files hold comes before their modes; what is wro
     assert.deepEqual(faults(cert, open), [
       `c:7: failed to load key ${open}: mode 0644 is too open, use chmod 0600`,
     ]);
+    const pipe = `${folder}/pipe`;
+    assert.ok(new Deno.Command("mkfifo", { args: ["-m", "600", pipe] }).outputSync().success);
+    assert.deepEqual(faults(cert, pipe), [`c:7: failed to load key ${pipe}: it is no file`]);
   });
 });
 

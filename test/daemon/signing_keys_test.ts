@@ -30,6 +30,11 @@ function makeKey(file: string): string {
   return text;
 }
 
+function makePipe(file: string): void {
+  const { success } = new Deno.Command("mkfifo", { args: ["-m", "600", file] }).outputSync();
+  assert.ok(success);
+}
+
 function recordOf(file: string): string {
   const read = readKeyFile(Deno.readTextFileSync(file));
   return read.ok ? read.record : "";
@@ -85,7 +90,7 @@ Deno.test("keys that cannot be used are refused with their line", async () => {
     Deno.chmodSync(`${folder}/open.pem`, 0o644);
     Deno.writeTextFileSync(`${folder}/none.pem`, "none", { mode: 0o600 });
     Deno.mkdirSync(`${folder}/folder.pem`);
-    new Deno.Command("mkfifo", { args: ["-m", "600", `${folder}/pipe.pem`] }).outputSync();
+    makePipe(`${folder}/pipe.pem`);
     Deno.writeTextFileSync(`${folder}/large.pem`, " ".repeat(4_194_305), { mode: 0o600 });
     const config = configOf(
       ["open", "none", "missing", "folder", "pipe", "large"].map((name) =>
