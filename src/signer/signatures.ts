@@ -59,8 +59,9 @@ export class Signatures {
     const end = this.#now() + OLD_KEY_MS;
     for (const known of this.#keys.values()) known.until = Math.min(known.until, end);
     for (const [name, key] of fresh) {
+      const fast = this.#libcrypto?.rsaKey(key) ?? null;
       this.#keys.get(name)?.fast?.free();
-      this.#keys.set(name, { key, fast: this.#libcrypto?.rsaKey(key) ?? null, until: Infinity });
+      this.#keys.set(name, { key, fast, until: Infinity });
     }
   }
 
