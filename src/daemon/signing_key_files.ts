@@ -126,14 +126,19 @@ export function writeRotation(path: string, domain: string, rotation: Rotation):
   const fresh = `${path}.new`;
   // What an interrupted start has left, or a link that somebody has laid there.
   removeIfPresent(fresh);
-  const file = Deno.openSync(fresh, { write: true, createNew: true, mode: KEY_MODE });
-  try {
-    file.writeSync(new TextEncoder().encode(formatRotation(domain, rotation)));
-    file.syncSync();
-  } finally {
-    file.close();
-  }
+  writeSynced(fresh, formatRotation(domain, rotation));
   Deno.renameSync(fresh, path);
+  // So are the names of keys that were made before.
+  using folder = Deno.openSync(dirname(path), { read: true });
+  folder.syncSync();
+}
+
+/** Makes a file whose octets are on the disk when this returns. */
+function writeSynced(path: string, text: string): void {
+  const octets = new TextEncoder().encode(text);
+  using file = Deno.openSync(path, { write: true, createNew: true, mode: KEY_MODE });
+  for (let written = 0; written < octets.length;) written += file.writeSync(octets.subarray(written));
+  file.syncSync();
 }
 
 /** Makes a key of each kind in files of their own. Throws what the system says. */
@@ -153,8 +158,7 @@ export async function makeKeys(order: {
   for (const algorithm of order.algorithms) {
     const selector = algorithm === "rsa-sha256" ? rsa : ed25519Selector(rsa);
     const keyFile = fileOf(selector);
-    const text = await makeKey(algorithm);
-    Deno.writeTextFileSync(keyFile, text, { createNew: true, mode: KEY_MODE });
+    writeSynced(keyFile, await makeKey(algorithm));
     made.push({ selector, keyFile });
   }
   return made;
