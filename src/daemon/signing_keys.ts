@@ -49,11 +49,14 @@ export interface SigningKeysHooks {
   readonly now: () => number;
 }
 
-/** A domain with its lines in smtpd.conf. `stamp` changes with its files. */
+/** A domain with its lines in smtpd.conf. */
 interface Watched {
   readonly lines: readonly DkimLine[];
   keys: DomainKeys;
+  /** Changes with its files. Empty for those that were named by what was loaded: they may have changed since, and are loaded once more. */
   stamp: string;
+  /** Keys are being made that are to replace these. */
+  making: boolean;
 }
 
 type Used = Pick<Config, "dkim" | "queue" | "actions">;
@@ -69,10 +72,7 @@ export class SigningKeys {
     this.#config = config;
     this.#hooks = hooks;
     this.#domains = gatherNow(
-      domainsOf(config).map((lines) => () => {
-        const keys = loadDomain(lines);
-        return { keys, lines, stamp: stampOf(filesOf(keys)) };
-      }),
+      domainsOf(config).map((lines) => () => ({ keys: loadDomain(lines), lines, stamp: "", making: false })),
     );
   }
 
@@ -116,7 +116,7 @@ export class SigningKeys {
         this.#hooks.log("warn", `warn: dkim: the keys of ${before.domain} stay as they were: ${error.message}`);
         continue;
       }
-      one.stamp = stampOf(filesOf(one.keys));
+      if (filesOf(one.keys).join() !== filesOf(before).join()) one.stamp = "";
       if (textOf(one.keys) === textOf(before)) continue;
       changed = true;
       const selectors = one.keys.signing.map(({ selector }) => selector).join(", ");
@@ -145,11 +145,11 @@ export class SigningKeys {
     this.#asking = true;
     try {
       for (const one of this.#domains) {
-        const { waiting } = one.keys;
+        const { waiting } = one.keys, asked = textOf(one.keys);
         if (waiting.length === 0) continue;
         const published = await this.#published(waiting);
         // The files may have changed meanwhile.
-        if (published.every((state) => state === "ok") && one.keys.waiting === waiting) this.#change(one);
+        if (published.every((state) => state === "ok") && textOf(one.keys) === asked) this.#change(one);
       }
     } finally {
       this.#asking = false;
@@ -240,13 +240,24 @@ export class SigningKeys {
       const known = this.#domains.map(({ keys }) => keys.domain).join(", ");
       return refusal(`smtpd.conf has no dkim line for ${domain}${known === "" ? "" : `, it has some for ${known}`}`);
     }
-    const { waiting, rotationFile, signing } = one.keys;
+    const { waiting, rotationFile } = one.keys;
     if (waiting.length > 0) {
       return refusal(
         `${names(waiting)} of ${domain} wait for their records already: "smtpctl dkim check" shows these; ` +
           `to give the keys up, remove ${rotationFile} and call "smtpctl update dkim"`,
       );
     }
+    if (one.making) return refusal(`keys of ${domain} are being made already: "smtpctl dkim check" shows them soon`);
+    one.making = true;
+    try {
+      return await this.#make(one);
+    } finally {
+      one.making = false;
+    }
+  }
+
+  async #make(one: Watched): Promise<DkimReport> {
+    const { domain, rotationFile, signing } = one.keys;
     const folder = dirname(rotationFile);
     const algorithms = new Set(signing.map(({ algorithm }) => algorithm));
     try {
@@ -256,7 +267,11 @@ export class SigningKeys {
     } catch (error) {
       return refusal(`cannot write into ${folder}: ${systemReason(error)}`);
     }
-    this.#renew([one]);
+    const faults = this.#renew([one]);
+    if (faults.length > 0) {
+      const next = 'mend this, then "smtpctl dkim check" shows the records of the new keys';
+      return refusal(`${rotationFile} was written, and cannot be loaded: ${faults.join("; ")}: ${next}`);
+    }
     const { waiting: made } = one.keys;
     this.#hooks.log("info", `info: dkim: ${names(made)} of ${domain} wait for their records in the DNS`);
     return {

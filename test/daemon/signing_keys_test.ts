@@ -212,3 +212,68 @@ Deno.test("a file that breaks changes nothing until it is mended", async () => {
     assert.match(daemon.keys.reload()!, /failed to load dkim rotation .*: line 1 is not what smtpd has written$/);
   });
 });
+
+Deno.test("a file that changes right after it was loaded is loaded again at the next look", async () => {
+  await withFolder((folder) => {
+    makeKey(`${folder}/a.pem`);
+    const daemon = daemonOf(configOf(`dkim "example.org" selector "a" key "${folder}/a.pem"`), new Map(), Date.now);
+    makeKey(`${folder}/a.pem`);
+    daemon.keys.look();
+    daemon.keys.look();
+    assert.deepEqual(daemon.changes, ["a"]);
+  });
+});
+
+Deno.test("a rotation that is no file is refused, and does not hold smtpd up", async () => {
+  await withFolder((folder) => {
+    makeKey(`${folder}/a.pem`);
+    const config = configOf(`dkim "example.org" selector "a" key "${folder}/a.pem"`);
+    const daemon = daemonOf(config, new Map(), Date.now);
+    makePipe(`${folder}/example.org.rotation`);
+    const fault = /smtpd\.conf:1: failed to load dkim rotation [^ ]*: it is no file$/;
+    assert.match(daemon.keys.reload()!, fault);
+    assert.throws(() => loadSigningKeys(config), fault);
+    Deno.removeSync(`${folder}/example.org.rotation`);
+    Deno.symlinkSync(`${folder}/nowhere`, `${folder}/example.org.rotation`);
+    assert.match(daemon.keys.reload()!, /failed to load dkim rotation [^ ]*: No such file or directory$/);
+    assert.equal(daemon.names(), "a");
+  });
+});
+
+Deno.test("keys are made for one rotation of a domain at a time, and apart from those of an interrupted one", async () => {
+  await withFolder(async (folder) => {
+    makeKey(`${folder}/a.pem`);
+    // smtpd was killed when it had made the key, and not yet written which keys sign.
+    makeKey(`${folder}/example.org.s2026-ed25519.pem`);
+    const config = configOf(`dkim "example.org" selector "a" key "${folder}/a.pem"`);
+    const daemon = daemonOf(config, new Map(), () => Date.UTC(2026, 10, 30));
+    const [one, other] = await Promise.all([daemon.keys.rotate("example.org"), daemon.keys.rotate("example.org")]);
+    assert.equal(one.error, null);
+    assert.match(other.error!, /^keys of example\.org are being made already/);
+    assert.ok(one.lines.some((line) => line.startsWith("s2026b-ed25519._domainkey.example.org. IN TXT (")));
+    assert.deepEqual(
+      [...Deno.readDirSync(folder)].map(({ name }) => name).sort(),
+      ["a.pem", "example.org.rotation", "example.org.s2026-ed25519.pem", "example.org.s2026b-ed25519.pem"],
+    );
+  });
+});
+
+Deno.test("a rotation whose keys cannot be loaded says why, and what to do", async () => {
+  await withFolder(async (folder) => {
+    const good = makeKey(`${folder}/a.pem`);
+    const config = configOf(`dkim "example.org" selector "a" key "${folder}/a.pem"`);
+    const daemon = daemonOf(config, new Map(), () => Date.UTC(2026, 10, 30));
+    Deno.writeTextFileSync(`${folder}/a.pem`, "broken");
+    const { lines, error } = await daemon.keys.rotate("example.org");
+    assert.deepEqual(lines, []);
+    assert.match(
+      error!,
+      /example\.org\.rotation was written, and cannot be loaded: smtpd\.conf:1: .*a\.pem: .*: mend this/,
+    );
+    assert.equal(daemon.names(), "a");
+    Deno.writeTextFileSync(`${folder}/a.pem`, good);
+    daemon.keys.look();
+    const check = await daemon.keys.check();
+    assert.ok(check.lines.some((line) => line.includes("s2026-ed25519") && line.includes("waits for its record")));
+  });
+});
