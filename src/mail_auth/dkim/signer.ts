@@ -20,8 +20,6 @@ export interface SigningKey {
 export interface SignOptions {
   /** In milliseconds since 1970. */
   readonly now: number;
-  /** Whether to say when it was signed (`t=`). Default: yes. */
-  readonly timestamp?: boolean;
   /** Seconds from now until the signature is void (`x=`). Default: never. */
   readonly expiresInS?: number | null;
   /** Fields that are signed once more than they are there. Default: `OVERSIGNED_FIELDS`. From is always one of them. */
@@ -49,7 +47,7 @@ export const OVERSIGNED_FIELDS: readonly string[] = [
   "Content-Transfer-Encoding",
 ];
 /** Mailing lists add some of these to what others signed: they are signed where they are, and may come later. */
-export const SIGNED_FIELDS: readonly string[] = [
+const SIGNED_FIELDS: readonly string[] = [
   "Sender",
   "Content-ID",
   "Content-Description",
@@ -132,10 +130,9 @@ export class DkimSigner {
 
   /** The field up to `b=`. */
   #unsigned({ domain, selector, algorithm }: SigningKey, names: readonly string[]): string {
-    const { now, timestamp = true, expiresInS = null } = this.#options;
+    const { now, expiresInS = null } = this.#options;
     const seconds = Math.floor(now / 1000);
-    const tags = [`v=1`, `a=${algorithm}`, `c=relaxed/relaxed`, `d=${domain}`, `s=${selector}`];
-    if (timestamp) tags.push(`t=${seconds}`);
+    const tags = [`v=1`, `a=${algorithm}`, `c=relaxed/relaxed`, `d=${domain}`, `s=${selector}`, `t=${seconds}`];
     if (expiresInS !== null) tags.push(`x=${seconds + expiresInS}`);
     const lines = ["DKIM-Signature:"];
     for (const tag of tags) append(lines, ` ${tag};`);
