@@ -13,9 +13,6 @@ import type { Dns, DnsAnswer } from "./dns.ts";
 import { type FromDomains, fromDomains, headerFields } from "./header_fields.ts";
 import { checkSpf, type SpfVerdict } from "./spf/mod.ts";
 
-/** Signatures that are verified; of more, the message has no use. */
-const MAX_SIGNATURES = 10;
-
 /** What was found out about a message. */
 export interface Verdict {
   /** Of the sender, or for the null reverse-path of the name in HELO. All decisions go by it. */
@@ -65,7 +62,7 @@ export class MessageCheck {
     this.#spf = checkSpf(query, this.#dns);
     this.#spfHelo = sender === "" ? null : checkSpf({ ...query, sender: "" }, this.#dns);
     const options = { now, dns: this.#dns, bodyHashes: this.#bodyHashes };
-    this.#dkim = new DkimVerifier({ ...options, maxSignatures: MAX_SIGNATURES });
+    this.#dkim = new DkimVerifier(options);
     this.#arc = new ArcVerifier(options);
   }
 

@@ -8,8 +8,8 @@ import { type ParsedSignature, parseSignature, type Signature, type SignatureNam
 import { SignedHeader, unsignedField } from "./signed_header.ts";
 import { MIN_RSA_BITS, verifySignature } from "./verify_signature.ts";
 
-/** The words of RFC 8601 §2.7.1. A verdict is never `none`: a message without signatures has no verdicts. */
-export type DkimResult = "none" | "pass" | "fail" | "policy" | "neutral" | "temperror" | "permerror";
+/** The words of RFC 8601 §2.7.1. Without `none`: a message without signatures has no verdicts. */
+export type DkimResult = "pass" | "fail" | "policy" | "neutral" | "temperror" | "permerror";
 
 export interface DkimVerdict extends SignatureNames {
   readonly result: DkimResult;
@@ -25,13 +25,12 @@ export interface DkimVerifierOptions {
   /** In milliseconds since 1970. */
   readonly now: number;
   readonly dns: Pick<Dns, "txt">;
-  /** Further signatures, from the top, are not looked at. */
-  readonly maxSignatures?: number;
   /** Shared with others who check the same message: then their owner passes it the body, and `body` does nothing. */
   readonly bodyHashes?: BodyHashes;
 }
 
-export const MAX_SIGNATURES = 10;
+/** Signatures that are verified, from the top; of more, a message has no use. */
+const MAX_SIGNATURES = 10;
 /** Octets of a header section that is looked at. */
 export const MAX_SIGNED_HEADER_OCTETS = 1 << 20;
 /** By how much the clocks of two hosts may differ, in seconds. */
@@ -51,17 +50,15 @@ interface Check {
 export class DkimVerifier {
   readonly #now: number;
   readonly #dns: Pick<Dns, "txt">;
-  readonly #maxSignatures: number;
   readonly #bodyHashes: BodyHashes;
   readonly #feedsBody: boolean;
   #checks: readonly Check[] = [];
   #header = new SignedHeader([]);
   #tooLarge = false;
 
-  constructor({ now, dns, maxSignatures = MAX_SIGNATURES, bodyHashes }: DkimVerifierOptions) {
+  constructor({ now, dns, bodyHashes }: DkimVerifierOptions) {
     this.#now = now;
     this.#dns = dns;
-    this.#maxSignatures = maxSignatures;
     this.#feedsBody = bodyHashes === undefined;
     this.#bodyHashes = bodyHashes ?? new BodyHashes();
   }
@@ -75,7 +72,7 @@ export class DkimVerifier {
     const fields = headerFields(block);
     this.#header = new SignedHeader(fields);
     const asked = new Map<string, Promise<FoundKey>>();
-    this.#checks = fields.filter(({ name }) => name === "dkim-signature").slice(0, this.#maxSignatures).map((field) => {
+    this.#checks = fields.filter(({ name }) => name === "dkim-signature").slice(0, MAX_SIGNATURES).map((field) => {
       const parsed = parseSignature(field);
       if (!parsed.ok) return { parsed, found: null, hash: null, field: null };
       const { signature } = parsed;

@@ -61,15 +61,14 @@ export function split(message: Uint8Array): { readonly header: Uint8Array; reado
 /** Verifies a message, whose body comes in pieces of some size. */
 export function verify(
   message: Uint8Array | string,
-  { dns = keyDns(), now = NOW, piece = Infinity, maxSignatures }: {
+  { dns = keyDns(), now = NOW, piece = Infinity }: {
     readonly dns?: Pick<Dns, "txt">;
     readonly now?: number;
     readonly piece?: number;
-    readonly maxSignatures?: number;
   } = {},
 ): Promise<readonly DkimVerdict[]> {
   const { header, body } = split(typeof message === "string" ? octets(message) : message);
-  const verifier = new DkimVerifier({ now, dns, ...(maxSignatures === undefined ? {} : { maxSignatures }) });
+  const verifier = new DkimVerifier({ now, dns });
   verifier.header(header);
   for (let at = 0; at < body.length; at += piece) verifier.body(body.subarray(at, at + piece));
   return verifier.finish();

@@ -275,7 +275,6 @@ Deno.test("verifier: of several signatures the first ten count, and a key is ask
     "TXT ed25519._domainkey.example.org",
     "TXT nobody._domainkey.example.org",
   ]);
-  strictEqual((await verify(signed, { maxSignatures: 3 })).length, 3);
 });
 
 Deno.test("verifier: a message without a signature has no verdicts, and asks nothing", async () => {
