@@ -4,13 +4,12 @@
  */
 
 import {
-  type Algorithm,
   type BodyHash,
   BodyHashes,
   canonicalField,
-  findKey,
-  type FoundKey,
+  CLOCK_SKEW_S,
   MAX_SIGNED_HEADER_OCTETS,
+  MessageKeys,
   MIN_RSA_BITS,
   SignedHeader,
   unsignedField,
@@ -38,9 +37,6 @@ export interface ArcVerifierOptions {
   readonly bodyHashes?: BodyHashes;
 }
 
-/** By how much the clocks of two hosts may differ, in seconds. */
-const CLOCK_SKEW_S = 300;
-
 /** What is known before the body. */
 type State =
   | { readonly kind: "decided"; readonly verdict: ArcVerdict }
@@ -50,7 +46,7 @@ type State =
     readonly header: SignedHeader;
     /** One for each form of the newest signature. */
     readonly hashes: readonly BodyHash[];
-    readonly keys: ReadonlyMap<string, Promise<FoundKey>>;
+    readonly keys: MessageKeys;
   };
 
 const NONE: ArcVerdict = { result: "none", instance: 0, sealers: [], reason: null };
@@ -87,12 +83,8 @@ export class ArcVerifier {
       return;
     }
     const { chain } = parsed;
-    const keys = new Map<string, Promise<FoundKey>>();
-    for (const signed of [chain.message, ...chain.sets.map(({ seal }) => seal)]) {
-      const { domain, selector, algorithm } = signed;
-      if (keys.has(keyName(signed))) continue;
-      keys.set(keyName(signed), findKey({ domain, selector, type: typeOf(algorithm) }, this.#dns));
-    }
+    const keys = new MessageKeys(this.#dns);
+    for (const signed of [chain.message, ...chain.sets.map(({ seal }) => seal)]) void keys.find(signed);
     const { forms, bodyLength } = chain.message;
     const hashes = forms.map(({ body }) => this.#bodyHashes.want(body, bodyLength));
     this.#state = { kind: "chain", chain, header: new SignedHeader(fields), hashes, keys };
@@ -156,19 +148,9 @@ async function faultOfSeals({ chain, keys }: Extract<State, { kind: "chain" }>):
 
 type Signed = Chain["message"] | Chain["sets"][number]["seal"];
 
-const typeOf = (algorithm: Algorithm) => algorithm === "rsa-sha256" ? "rsa" : "ed25519";
-
-function keyName({ domain, selector, algorithm }: Signed): string {
-  return `${typeOf(algorithm)} ${selector} ${domain}`;
-}
-
 /** Why a signature is not by its key; null where it is. */
-async function faultOf(
-  signed: Signed,
-  pieces: readonly Uint8Array[],
-  keys: ReadonlyMap<string, Promise<FoundKey>>,
-): Promise<string | null> {
-  const found = await keys.get(keyName(signed))!;
+async function faultOf(signed: Signed, pieces: readonly Uint8Array[], keys: MessageKeys): Promise<string | null> {
+  const found = await keys.find(signed);
   if (found.kind !== "key") return found.reason;
   const { record } = found;
   if (record.type === "rsa" && record.bits < MIN_RSA_BITS) return `the key has only ${record.bits} bits`;

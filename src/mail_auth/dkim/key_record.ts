@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import { createPublicKey, type KeyObject } from "node:crypto";
 import type { Dns } from "../dns.ts";
+import type { Algorithm } from "./signature.ts";
 import { base64Octets, parseTagList, splitColons } from "./tag_list.ts";
 
 export type KeyType = "rsa" | "ed25519";
@@ -79,11 +80,38 @@ export type FoundKey =
   | { readonly kind: "key"; readonly record: KeyRecord }
   | { readonly kind: "temperror" | "permerror"; readonly reason: string };
 
+/** The keys of the signatures of one message: what several name alike is asked for once. */
+export class MessageKeys {
+  readonly #dns: Pick<Dns, "txt">;
+  readonly #found = new Map<string, Promise<FoundKey>>();
+
+  constructor(dns: Pick<Dns, "txt">) {
+    this.#dns = dns;
+  }
+
+  /** Returns the key of a signature, domain and selector as A-labels. Never rejects. */
+  find(
+    { domain, selector, algorithm }: {
+      readonly domain: string;
+      readonly selector: string;
+      readonly algorithm: Algorithm;
+    },
+  ): Promise<FoundKey> {
+    const name = `${algorithm} ${selector} ${domain}`;
+    let found = this.#found.get(name);
+    if (found === undefined) {
+      found = findKey({ domain, selector, type: algorithm === "rsa-sha256" ? "rsa" : "ed25519" }, this.#dns);
+      this.#found.set(name, found);
+    }
+    return found;
+  }
+}
+
 /**
  * Asks for the key of a selector, both as A-labels. Of several records, which RFC 6376 §3.6.2.2 forbids, the first that is of the wanted type
  * counts, else the first that says why it cannot be used. Never rejects.
  */
-export async function findKey(
+async function findKey(
   { domain, selector, type }: { readonly domain: string; readonly selector: string; readonly type: KeyType },
   dns: Pick<Dns, "txt">,
 ): Promise<FoundKey> {

@@ -3,10 +3,10 @@
 import type { Dns } from "../dns.ts";
 import { headerFields } from "../header_fields.ts";
 import { type BodyHash, BodyHashes } from "./body_hash.ts";
-import { findKey, type FoundKey, type KeyRecord } from "./key_record.ts";
+import { type FoundKey, type KeyRecord, MessageKeys } from "./key_record.ts";
 import { type ParsedSignature, parseSignature, type Signature, type SignatureNames } from "./signature.ts";
 import { SignedHeader, unsignedField } from "./signed_header.ts";
-import { MIN_RSA_BITS, verifySignature } from "./verify_signature.ts";
+import { CLOCK_SKEW_S, MIN_RSA_BITS, verifySignature } from "./verify_signature.ts";
 
 /** The words of RFC 8601 §2.7.1. Without `none`: a message without signatures has no verdicts. */
 export type DkimResult = "pass" | "fail" | "policy" | "neutral" | "temperror" | "permerror";
@@ -33,8 +33,6 @@ export interface DkimVerifierOptions {
 const MAX_SIGNATURES = 10;
 /** Octets of a header section that is looked at. */
 export const MAX_SIGNED_HEADER_OCTETS = 1 << 20;
-/** By how much the clocks of two hosts may differ, in seconds. */
-const CLOCK_SKEW_S = 300;
 
 type Outcome = Omit<DkimVerdict, keyof SignatureNames>;
 
@@ -71,26 +69,18 @@ export class DkimVerifier {
     }
     const fields = headerFields(block);
     this.#header = new SignedHeader(fields);
-    const asked = new Map<string, Promise<FoundKey>>();
+    const keys = new MessageKeys(this.#dns);
     this.#checks = fields.filter(({ name }) => name === "dkim-signature").slice(0, MAX_SIGNATURES).map((field) => {
       const parsed = parseSignature(field);
       if (!parsed.ok) return { parsed, found: null, hash: null, field: null };
       const { signature } = parsed;
       return {
         parsed,
-        found: this.#ask(signature, asked),
+        found: keys.find({ ...signature.names, algorithm: signature.algorithm }),
         hash: this.#bodyHashes.want(signature.body, signature.bodyLength),
         field: unsignedField(field, signature.header),
       };
     });
-  }
-
-  #ask({ names: { domain, selector }, algorithm }: Signature, asked: Map<string, Promise<FoundKey>>) {
-    const type = algorithm === "rsa-sha256" ? "rsa" : "ed25519";
-    const question = `${type} ${selector} ${domain}`;
-    const found = asked.get(question) ?? findKey({ domain, selector, type }, this.#dns);
-    asked.set(question, found);
-    return found;
   }
 
   /** Takes the next octets of the body, any number of them, in lines that end with LF. */

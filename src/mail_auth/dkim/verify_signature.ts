@@ -5,6 +5,8 @@ import type { KeyRecord } from "./key_record.ts";
 
 /** RFC 8301 §3.2: a shorter RSA key proves nothing. */
 export const MIN_RSA_BITS = 1024;
+/** By how much the clocks of two hosts may differ, in seconds. */
+export const CLOCK_SKEW_S = 300;
 
 /** Tells whether `signature` is one of the pieces of header data, one after the other, by the key. False for whatever else; never throws. */
 export function verifySignature(
