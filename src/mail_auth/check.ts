@@ -68,11 +68,15 @@ export class MessageCheck {
 
   /** The header section without the blank line behind it, with LF line ends; null for one that is too long. */
   header(block: Uint8Array | null): void {
-    this.#tooLong = block === null;
-    const seen = block ?? new Uint8Array(0);
-    this.#from = block === null ? { kind: "invalid" } : fromDomains(headerFields(seen));
-    this.#dkim.header(seen);
-    this.#arc.header(seen);
+    if (block === null) {
+      this.#tooLong = true;
+      this.#from = { kind: "invalid" };
+      return;
+    }
+    const fields = headerFields(block);
+    this.#from = fromDomains(fields);
+    this.#dkim.header(block, fields);
+    this.#arc.header(block, fields);
   }
 
   /** A piece of the body. */

@@ -16,7 +16,7 @@ import {
   verifySignature,
 } from "../dkim/mod.ts";
 import type { Dns } from "../dns.ts";
-import { headerFields } from "../header_fields.ts";
+import { type HeaderField, headerFields } from "../header_fields.ts";
 import { type Chain, parseChain } from "./chain.ts";
 
 export interface ArcVerdict {
@@ -65,8 +65,10 @@ export class ArcVerifier {
     this.#bodyHashes = bodyHashes ?? new BodyHashes();
   }
 
-  /** Takes the header section, without the empty line behind it, once; asks for the keys, unless the chain is broken already. */
-  header(block: Uint8Array): void {
+  /**
+   * Takes the header section, without the empty line behind it, once, and its fields where they are known; asks for the keys, unless the chain is broken already.
+   */
+  header(block: Uint8Array, known?: readonly HeaderField[]): void {
     if (block.length > MAX_SIGNED_HEADER_OCTETS) {
       this.#state = {
         kind: "decided",
@@ -74,7 +76,7 @@ export class ArcVerifier {
       };
       return;
     }
-    const fields = headerFields(block);
+    const fields = known ?? headerFields(block);
     const parsed = parseChain(fields);
     if (parsed.kind === "none") return;
     if (parsed.kind === "broken") {

@@ -1,7 +1,7 @@
 /** Verifies the DKIM signatures of a message as it streams by, RFC 6376 §6. Has no clock and no network: both are passed in. */
 
 import type { Dns } from "../dns.ts";
-import { headerFields } from "../header_fields.ts";
+import { type HeaderField, headerFields } from "../header_fields.ts";
 import { type BodyHash, BodyHashes } from "./body_hash.ts";
 import { type FoundKey, type KeyRecord, MessageKeys } from "./key_record.ts";
 import { type ParsedSignature, parseSignature, type Signature, type SignatureNames } from "./signature.ts";
@@ -61,13 +61,15 @@ export class DkimVerifier {
     this.#bodyHashes = bodyHashes ?? new BodyHashes();
   }
 
-  /** Takes the header section, without the empty line behind it, once; asks for the keys. */
-  header(block: Uint8Array): void {
+  /**
+   * Takes the header section, without the empty line behind it, once, and its fields where they are known; asks for the keys.
+   */
+  header(block: Uint8Array, known?: readonly HeaderField[]): void {
     if (block.length > MAX_SIGNED_HEADER_OCTETS) {
       this.#tooLarge = true;
       return;
     }
-    const fields = headerFields(block);
+    const fields = known ?? headerFields(block);
     this.#header = new SignedHeader(fields);
     const keys = new MessageKeys(this.#dns);
     this.#checks = fields.filter(({ name }) => name === "dkim-signature").slice(0, MAX_SIGNATURES).map((field) => {
