@@ -211,7 +211,7 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
   { pattern: "show stats", about: "Prints all counters.", make: () => show({ do: "show-stats" }) },
   {
     pattern: "show status",
-    about: "Tells what is paused and what is wrong with the spool.",
+    about: "Tells what is paused, what is wrong with the spool, and which walls stand.",
     make: () => show({ do: "show-status" }),
   },
   { pattern: "stop", about: "Ends the daemon in good order.", make: () => act({ do: "stop" }) },
