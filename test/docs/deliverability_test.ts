@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { COMMANDS } from "../../src/cli/smtpctl/commands.ts";
 import { commandsWith } from "../../src/cli/smtpctl/words.ts";
+import { formatEvent } from "../../src/events/mod.ts";
 import { authenticationResults } from "../../src/mail_auth/authentication_results.ts";
 import { checkDmarc } from "../../src/mail_auth/dmarc/mod.ts";
 import { checkSpf } from "../../src/mail_auth/spf/mod.ts";
 import { formatDiagnostic, parseConfig } from "../../src/smtpd_conf/mod.ts";
+import { evpid } from "../ids.ts";
 import { FixtureDns, type FixtureEntry } from "../mail_auth/fixture_dns.ts";
 
 const PAGE = Deno.readTextFileSync(join(fileURLToPath(new URL("../..", import.meta.url)), "docs/deliverability.md"));
@@ -81,4 +83,30 @@ Deno.test("docs/deliverability.md: Authentication-Results is shown as it is writ
   });
   const shown = blocks("").find((text) => text.startsWith("Authentication-Results"));
   assert.equal(shown, written.replaceAll("\t", "    "));
+});
+
+Deno.test("docs/deliverability.md: of the log its command shows what was not relayed", async () => {
+  const [, filter] = /^journalctl -t smtpd \| (grep .*)$/m.exec(PAGE) ?? [];
+  assert.ok(filter !== undefined);
+  const mailbox = { local: "alice", domain: "example.org" };
+  const lines = (["ok", "tempfail", "permfail"] as const).map((outcome) =>
+    formatEvent({
+      type: "delivery",
+      session: "00112233aabbccdd",
+      envelope: evpid("7b23f1c8a1b2c3d4"),
+      from: mailbox,
+      to: mailbox,
+      rcpt: mailbox,
+      delayMs: 0,
+      agent: "mta",
+      outcome,
+      stat: "as the host said",
+    })!
+  );
+  const child = new Deno.Command("sh", { args: ["-c", filter], stdin: "piped", stdout: "piped" }).spawn();
+  const input = child.stdin.getWriter();
+  await input.write(new TextEncoder().encode(lines.map((line) => `${line}\n`).join("")));
+  await input.close();
+  const shown = new TextDecoder().decode((await child.output()).stdout).trim().split("\n");
+  assert.deepEqual(shown, lines.slice(1));
 });
