@@ -293,7 +293,7 @@ class Incoming {
         free();
         const number = this.#queue.committed(body.number, this.#who);
         this.#channel.send({ type: "committed", message: id, number });
-        if (chunks <= 1) this.#remember(body.number, { bytes, chunks }, pieces[0]?.bytes ?? NOTHING, envelopes);
+        if (arrived === bytes) this.#remember(body.number, { bytes, chunks }, pieces[0]?.bytes ?? NOTHING, envelopes);
         for (const content of envelopes) this.#queue.enqueued(content);
       },
       failed: (error) => {
@@ -310,7 +310,7 @@ class Incoming {
     text: Uint8Array<ArrayBuffer>,
     envelopes: readonly EnvelopeContent[],
   ): void {
-    // A view of a larger buffer would be posted with all of that buffer.
+    // What came before the commit is here no more; and a view of a larger buffer would be posted with all of that buffer.
     const first = text.byteLength === text.buffer.byteLength ? text : text.slice();
     const kept = new Map<EnvelopeNumber, Envelope>();
     for (const content of envelopes) kept.set(envelopeNumber(content.id), freshEnvelope(content));
