@@ -147,7 +147,7 @@ export class SocketTransport implements Transport {
     encoder.at += HEADER;
     let apartOctets = 0, counted = 0;
     for (let end = next; end < messages.length; end++) {
-      const { at, shapes } = encoder, before = apartOctets;
+      const { at, shapes, spent } = encoder, before = apartOctets, kept = spent.length;
       encoder.values++;
       encoder.value(messages[end]);
       const { apart } = encoder;
@@ -158,6 +158,7 @@ export class SocketTransport implements Transport {
         encoder.forget(shapes);
         encoder.at = at;
         apart.length = counted;
+        spent.length = kept;
         apartOctets = before;
         return { end, apart };
       }

@@ -201,6 +201,22 @@ Deno.test("SocketTransport fills storage that was given back again, where the oc
   end();
 });
 
+Deno.test("SocketTransport fills storage once that is in the first message behind a full frame", async () => {
+  const { here, there, received, end } = pair();
+  const back = new Received(here);
+  const spare = [new ArrayBuffer(256 * 1024)];
+  // Two that do not fit into one frame together.
+  const many = Array.from({ length: MAX_VALUES - 500_000 }, () => 1);
+  there.post([many.slice(0, 900_000), { spent: spare[0], many }], spare);
+  await back.until(() => back.messages.length === 2 || back.faults.length > 0);
+  for (let each = 0; each < 2; each++) here.post([big(256 * 1024)], []);
+  await received.until(() => received.messages.length === 2);
+  const [first, second] = received.messages as Uint8Array[];
+  assert.equal(first!.buffer, spare[0]);
+  assert.notEqual(second!.buffer, spare[0]);
+  end();
+});
+
 Deno.test("SocketTransport keeps the order of posts, of any size and in both directions", async () => {
   const { here, there, received, end } = pair();
   const back = new Received(here);
