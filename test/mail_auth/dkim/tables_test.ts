@@ -38,6 +38,10 @@ Deno.test("base64Octets() takes folded base64 and no other text", () => {
   for (const text of ["A", "AQIDB", "AQ=ID", "AQ-_", "AQ===", "AQ.", "ü"]) strictEqual(base64Octets(text), null, text);
 });
 
+const longExponent = createPublicKey({
+  key: { ...createPublicKey(KEYS.rsa1024 as unknown as string).export({ format: "jwk" }), e: "AQAAAAE" },
+  format: "jwk",
+}).export({ type: "spki", format: "der" });
 const RSA = RECORDS.rsa2048!.replace("v=DKIM1; k=rsa; ", ""), ED25519 = RECORDS.ed25519!.replace(/.*p=/, "p=");
 const pkcs1 = createPublicKey(KEYS.rsa2048 as unknown as string).export({ type: "pkcs1", format: "der" });
 const records: readonly { text: string; want: string; because: string }[] = [
@@ -64,6 +68,11 @@ const records: readonly { text: string; want: string; because: string }[] = [
   { text: `v=DKIM1; h=sha1; ${RSA}`, want: "the key is not for sha256", because: "RFC 8301 forbids sha1" },
   { text: `v=DKIM1; s=tlsrpt; ${RSA}`, want: "the key is not for mail", because: "it is for something else" },
   { text: `v=DKIM1; p=AQAB`, want: "the key cannot be read", because: "that is no key" },
+  {
+    text: `v=DKIM1; p=${longExponent.toString("base64")}`,
+    want: "the key cannot be read",
+    because: "its exponent of 33 bits would cost time",
+  },
   { text: `v=DKIM1; p=*`, want: "the key cannot be read", because: "that is no base64" },
   { text: `v=DKIM1; ${ED25519}`, want: "the key cannot be read", because: "it is of another type than k= says" },
   { text: `v=DKIM1; k=ed25519; ${RSA}`, want: "the key cannot be read", because: "it is of another type than k= says" },
