@@ -121,6 +121,12 @@ for (const { says, verdict, field } of FIELDS) {
   });
 }
 
+Deno.test("authenticationResults() names five sealers, and how many more there are", () => {
+  const arc = { result: "pass", instance: 7, sealers: [..."abcdefg"], reason: null };
+  const text = authenticationResults(OURS, { ...PASSED, arc }).replace(/\s+/g, " ");
+  assert.ok(text.includes("arc=pass (i=7; sealed by a b c d e and 2 more);"), text);
+});
+
 /** Whether our name is claimed. */
 const CLAIMS: readonly { readonly because: string; readonly text: string; readonly forged: boolean }[] = [
   { because: "it is our name", text: " mx.example.org; spf=pass", forged: true },
@@ -185,8 +191,17 @@ Deno.test("isForged() knows our name in A-labels and in U-labels, whichever is w
       ]
     ) {
       assert.ok(isForged(fieldOf(` ${theirs}; spf=pass`), ours), `${theirs} for ${ours}`);
+      assert.ok(
+        isForged(fieldOf(` (${theirs}; spf=pass`), ours),
+        `${theirs} for ${ours}, where a comment does not end`,
+      );
     }
   }
+});
+
+Deno.test("isForged() knows a name that could be a version", () => {
+  assert.ok(isForged(fieldOf(" 123; spf=pass"), "123"));
+  assert.ok(isForged(fieldOf(" 123 1; spf=pass"), "123"));
 });
 
 Deno.test("isForged() looks at no other field", () => {

@@ -36,7 +36,7 @@ class Sealer {
 
   seal(
     domain: string,
-    { cv = this.#sets === 0 ? "none" : "pass", more = "" } = {},
+    { cv = this.#sets === 0 ? "none" : "pass", more = "", ofSeal = "" } = {},
     key: KeyObject = keys.privateKey,
   ): this {
     const i = ++this.#sets;
@@ -46,7 +46,7 @@ class Sealer {
       `ARC-Message-Signature: i=${i}; a=ed25519-sha256; c=relaxed/relaxed; d=${domain}; s=s;${more} h=from:subject; bh=${bodyHash}; b=`;
     const signature = this.#sign(["from:a@example.org\r\n", "subject:x\r\n", relaxed(message)], key);
     this.#signed.push(`${relaxed(results)}\r\n`, `${relaxed(message)}${signature}\r\n`);
-    const seal = `ARC-Seal: i=${i}; a=ed25519-sha256; cv=${cv}; d=${domain}; s=s; b=`;
+    const seal = `ARC-Seal: i=${i}; a=ed25519-sha256; cv=${cv}; d=${domain}; s=s;${ofSeal} b=`;
     const sealed = this.#sign([...this.#signed, relaxed(seal)], key);
     this.#signed.push(`${relaxed(seal)}${sealed}\r\n`);
     this.header = `${seal}${sealed}\n${message}${signature}\n${results}\n${this.header}`;
@@ -157,6 +157,13 @@ const ROWS: readonly {
     message: new Sealer().seal("a.example").seal("b.example", { cv: "fail" }),
     zones: zonesOf("a.example", "b.example"),
     verdict: { result: "fail", instance: 2, reason: "set 2 says that the chain had failed" },
+    questions: 0,
+  },
+  {
+    says: "fails when a seal says what it signs",
+    message: new Sealer().seal("a.example", { ofSeal: " h=from;" }),
+    zones: zonesOf("a.example"),
+    verdict: { result: "fail", instance: 1, reason: "a seal has h=" },
     questions: 0,
   },
   {

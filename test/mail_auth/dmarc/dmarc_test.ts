@@ -334,6 +334,13 @@ Deno.test("checkDmarc() asks little: one question where all is of one domain, 8 
     simple,
   );
   assert.deepEqual(simple.questions, ["TXT _dmarc.example.org"]);
+  const elsewhere = new FixtureDns(dmarc(REJECT));
+  await checkDmarc({
+    from: { kind: "one", domain: "example.org" },
+    spf: identity("pass mail.other.org"),
+    dkim: [identity("pass a.b.other.org")],
+  }, elsewhere);
+  assert.deepEqual(elsewhere.questions, ["TXT _dmarc.example.org", "TXT _dmarc.org"]);
   const deep = "a.b.c.d.e.f.g.h.i.j.k.example.org";
   const dns = new FixtureDns(dmarc(REJECT));
   const dkim = Array.from({ length: 10 }, (_, at) => identity(`pass s${at}.x.y.z.w.v.u.t.example.org`));

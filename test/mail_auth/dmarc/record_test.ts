@@ -47,6 +47,7 @@ const RECORDS: ReadonlyArray<readonly [text: string, record: object | null, prob
   ["v=DMARC1; p=none; rua=postmaster@example.org,mailto:nobody,mailto:a b@example.org,mailto:ok@example.org", {
     rua: ["mailto:ok@example.org"],
   }],
+  [`v=DMARC1; p=none; rua=${"mailto:a@example.org,".repeat(30)}`, { rua: Array(20).fill("mailto:a@example.org") }],
   ["v=DMARC1; p=none; fo=0:1", {}],
   ["v=DMARC1; p=none; fo=d:d", {}],
   // RFC 9989 §4.10.1: no valid p, or an invalid sp or np: reports at most.

@@ -34,6 +34,13 @@ Deno.test("RFC 9989 §4.10: eight questions at most, those between left out", ()
 
 const P = "v=DMARC1; p=reject";
 
+Deno.test("RFC 1035 §2.3.4: a walk asks for no name that is too long", async () => {
+  const dns = new FixtureDns(zones({ "example.com": P }));
+  const search = await new TreeWalks(dns).organization(`${"a.".repeat(120)}example.com`);
+  assert.deepEqual(search, { kind: "known", domain: "example.com" });
+  assert.equal(dns.questions.length, 7);
+});
+
 /** Domains, what they publish, and of which organisation they are; `?` for no answer. */
 const ORGANIZATIONS: ReadonlyArray<readonly [domain: string, records: Record<string, string>, organization: string]> = [
   // RFC 9989 §4.10.2.

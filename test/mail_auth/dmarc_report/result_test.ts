@@ -2,12 +2,15 @@
 
 import assert from "node:assert/strict";
 import {
+  destinationsOf,
   type DmarcResult,
   dmarcResult,
   type Fate,
   readDestination,
   type ReportedVerdict,
+  verifyDestination,
 } from "../../../src/mail_auth/dmarc_report/mod.ts";
+import { FixtureDns } from "../fixture_dns.ts";
 
 const RECORD = {
   domain: "example.org",
@@ -162,3 +165,17 @@ const URIS: readonly { readonly uri: string; readonly read: ReturnType<typeof re
 for (const { uri, read } of URIS) {
   Deno.test(`readDestination(${JSON.stringify(uri)})`, () => assert.deepEqual(readDestination(uri), read));
 }
+
+Deno.test("destinationsOf() takes the first five addresses of a record", async () => {
+  const rua = [..."abcdefg"].map((local) => `mailto:${local}@example.org`).join();
+  const dns = new FixtureDns({ "_dmarc.example.org": [{ TXT: `v=DMARC1; p=none; rua=${rua}` }] });
+  const found = await destinationsOf("example.org", dns);
+  assert.deepEqual(found?.map(({ local }) => local), [..."abcde"]);
+});
+
+Deno.test("verifyDestination() asks for no name that is too long", async () => {
+  const dns = new FixtureDns({});
+  const destination = { local: "a", domain: `${"b.".repeat(60)}example`, maxOctets: null };
+  assert.deepEqual(await verifyDestination(destination, `${"a.".repeat(60)}example`, dns), { kind: "refused" });
+  assert.ok(dns.questions.every((question) => !question.includes("_report")), dns.questions.join());
+});

@@ -252,7 +252,7 @@ const ROWS: readonly Row[] = [
     want: { result: "permerror" },
   },
   {
-    of: "the names of the client are asked for once; one void term each",
+    of: "the names of the client that it does not have are one void term each",
     zones: spf("v=spf1 ptr ptr ip4:192.0.2.1 -all"),
     want: { result: "pass" },
   },
@@ -317,6 +317,17 @@ for (const { of, client = "192.0.2.1", helo = "mx.example.org", sender = "user@e
     assert.deepEqual(got, want);
   });
 }
+
+Deno.test("RFC 7208 §5.5: the names of a client are asked for once", async () => {
+  const dns = new FixtureDns({
+    ...spf("v=spf1 ptr ptr:b.org exists:%{p}.c.org -all"),
+    "1.2.0.192.in-addr.arpa": [{ PTR: "n.a.org" }],
+    "n.a.org": addresses("192.0.2.1"),
+  });
+  const query = { client: "192.0.2.1", helo: "", sender: "user@example.org", receiver: "", now: 0 };
+  assert.equal((await checkSpf(query, dns)).result, "fail");
+  assert.deepEqual(dns.questions.slice(1), ["PTR 1.2.0.192.in-addr.arpa", "A n.a.org", "A n.a.org.c.org"]);
+});
 
 Deno.test("RFC 7208 §4.6.4: the most that one check asks", async () => {
   const hosts = Array.from({ length: 10 }, (_, at) => ({ MX: [at, `h${at}.example.org`] as const }));
