@@ -4,8 +4,8 @@ import type { Dns, DnsAnswer } from "../mail_auth/dns.ts";
 import { normalName } from "../net/mod.ts";
 import type { DnsResult, Resolver } from "./resolver.ts";
 
-/** Records and characters of one answer at most; what is beyond them is left out. */
-export const MAX_ANSWER_RECORDS = 64, MAX_ANSWER_CHARS = 64 * 1024;
+/** Records of one answer at most: those of the DNS have no more, hosts(5) may. */
+const MAX_ANSWER_RECORDS = 64;
 
 /**
  * Returns what asks `resolver`. Never rejects; a name that cannot be asked for does not exist. `fresh`: TXT records that are remembered are not
@@ -15,7 +15,7 @@ export function mailAuthDns(
   resolver: Resolver,
   { fresh }: { readonly fresh: boolean } = { fresh: false },
 ): Dns {
-  const text = (asked: Promise<DnsResult<string>>) => answerOf(asked, (record) => record, ({ length }) => length);
+  const text = (asked: Promise<DnsResult<string>>) => answerOf(asked, (record) => record);
   return {
     txt: (name) => text(normalName(name) === null ? resolver.recordsOf(name, "TXT") : resolver.txt(name, { fresh })),
     addresses: (name, family) =>
@@ -24,12 +24,7 @@ export function mailAuthDns(
           ? resolver.recordsOf(name, family === 4 ? "A" : "AAAA")
           : resolver.addresses(name, family),
       ),
-    mx: (name) =>
-      answerOf(
-        resolver.mx(name),
-        ({ preference, exchange }) => ({ preference, host: exchange }),
-        ({ host }) => host.length,
-      ),
+    mx: (name) => answerOf(resolver.mx(name), ({ preference, exchange }) => ({ preference, host: exchange })),
     names: (address) => text(resolver.names(address)),
   };
 }
@@ -37,7 +32,6 @@ export function mailAuthDns(
 async function answerOf<From, To>(
   asked: Promise<DnsResult<From>>,
   convert: (record: From) => To,
-  sizeOf: (record: To) => number,
 ): Promise<DnsAnswer<To>> {
   let result: DnsResult<From>;
   try {
@@ -48,13 +42,5 @@ async function answerOf<From, To>(
   if (!result.ok) {
     return result.reason === "temporary" ? { kind: "temporary" } : { kind: "none", exists: result.reason === "nodata" };
   }
-  const records: To[] = [];
-  let chars = 0;
-  for (const record of result.records.slice(0, MAX_ANSWER_RECORDS)) {
-    const converted = convert(record);
-    chars += sizeOf(converted);
-    if (chars > MAX_ANSWER_CHARS) break;
-    records.push(converted);
-  }
-  return records.length > 0 ? { kind: "records", records } : { kind: "temporary" };
+  return { kind: "records", records: result.records.slice(0, MAX_ANSWER_RECORDS).map(convert) };
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import packet from "dns-packet";
-import { type DnsResult, mailAuthDns, Resolver } from "../../src/dns/mod.ts";
+import { type DnsResult, mailAuthDns, Resolver, type ResolverOptions } from "../../src/dns/mod.ts";
 import { a, aaaa, cname, type FakeDns, fakeDns, type FakeDnsOptions, mx, ptr, txt, type Zone } from "./fake_dns.ts";
 
 interface World {
@@ -389,15 +389,25 @@ Deno.test("a TXT record that was kept is asked for again where it must be fresh"
   await withZone(TEXTS, async ({ resolver, dns }) => {
     for (const fresh of [false, false, true, false]) await resolver.txt("one.test", { fresh });
     assert.deepEqual(dns.queries, ["udp TXT one.test", "udp TXT one.test"]);
+    await mailAuthDns(resolver, { fresh: true }).txt("one.test");
+    assert.equal(dns.queries.length, 3);
+    await mailAuthDns(resolver).txt("one.test");
+    assert.equal(dns.queries.length, 3);
   });
 });
 
-Deno.test("of the questions that wait behind silent servers, the newest is asked first where that is wanted", async () => {
+Deno.test("mail authentication hears of no more addresses of hosts(5) than the DNS would have", () =>
+  withZone({}, async ({ resolver }) => {
+    const answer = await mailAuthDns(resolver).addresses("many.test", 4);
+    assert.equal(answer.kind === "records" && answer.records.length, 64);
+  }, { hosts: Array.from({ length: 70 }, (_, at) => ({ address: `192.0.2.${at}`, names: ["many.test"] })) }));
+
+/** A resolver whose questions are answered, all with nothing, when the test says so. */
+function heldResolver(options: ResolverOptions = {}) {
   const asked: string[] = [];
   const answers: (() => void)[] = [];
-  const servers = [{ address: "127.0.0.1", port: 53 }];
-  const resolver = new Resolver({ servers, timeoutMs: 100, attempts: 1, hosts: [] }, {
-    newestFirst: true,
+  const resolver = new Resolver(HELD, {
+    ...options,
     exchange: (_over, _server, query) => {
       const { name } = (packet.decode(Buffer.from(query)) as unknown as { questions: { name: string }[] })
         .questions[0]!;
@@ -405,7 +415,27 @@ Deno.test("of the questions that wait behind silent servers, the newest is asked
       return new Promise((resolve) => answers.push(() => resolve(null)));
     },
   });
-  const ask = (name: string) => resolver.addresses(name, 4);
+  return { resolver, asked, answers, ask: (name: string) => resolver.addresses(name, 4) };
+}
+const HELD = { servers: [{ address: "127.0.0.1", port: 53 }], timeoutMs: 100, attempts: 1, hosts: [] };
+
+Deno.test("a question that waits from before other files held is answered, and so is the same one from then on", async () => {
+  const { resolver, asked, answers, ask } = heldResolver();
+  const running = Array.from({ length: 200 }, (_, at) => ask(`silent${at}.test`));
+  const before = ask("x.test");
+  resolver.configure(HELD);
+  const after = ask("x.test");
+  assert.equal(asked.length, 200);
+  for (let turn = 0; turn < 3; turn++) {
+    for (const answer of answers.splice(0)) answer();
+    await tick();
+  }
+  assert.deepEqual(asked.slice(200), ["x.test", "x.test"]);
+  for (const one of await Promise.all([...running, before, after])) assert.equal(show(one), "temporary");
+});
+
+Deno.test("of the questions that wait behind silent servers, the newest is asked first where that is wanted", async () => {
+  const { asked, answers, ask } = heldResolver({ newestFirst: true });
   const silent = Array.from({ length: 200 }, (_, at) => ask(`silent${at}.test`));
   const waiting = Array.from({ length: 5000 }, (_, at) => ask(`waiting${at}.test`));
   const again = ask("waiting0.test");
@@ -424,6 +454,11 @@ Deno.test("of the questions that wait behind silent servers, the newest is asked
     for (const answer of answers.splice(0)) answer();
   }
   assert.equal(asked.length, 5200);
+  const places = Array.from({ length: 200 }, (_, at) => ask(`later${at}.test`));
+  await tick();
+  assert.equal(asked.length, 5400, "all places are free again");
+  for (const answer of answers.splice(0)) answer();
+  await Promise.all(places);
 });
 
 const tick = () => new Promise<false>((resolve) => setTimeout(() => resolve(false)));
