@@ -206,7 +206,7 @@ Deno.test("SocketTransport fills storage once that is in the first message behin
   const back = new Received(here);
   const spare = [new ArrayBuffer(256 * 1024)];
   // Two that do not fit into one frame together.
-  const many = Array.from({ length: MAX_VALUES - 500_000 }, () => 1);
+  const many = Array.from({ length: MAX_VALUES - 500_000 }, () => null);
   there.post([many.slice(0, 900_000), { spent: spare[0], many }], spare);
   await back.until(() => back.messages.length === 2 || back.faults.length > 0);
   for (let each = 0; each < 2; each++) here.post([big(256 * 1024)], []);
