@@ -5,6 +5,7 @@ import type { Channel } from "../../src/isolate/mod.ts";
 import type { Account, Forward, LookupToMain, MainToLookup } from "../../src/protocol/mod.ts";
 import { LookupRequests, type ReadForward } from "../../src/daemon/lookup_requests.ts";
 import { NameService } from "../../src/daemon/machine/name_service.ts";
+import { FakeClock } from "../fake_clock.ts";
 
 /** Main's side of the door to a lookup isolate; `received` gets what is answered. */
 function doorOf(received: (answer: MainToLookup) => void): Channel<MainToLookup, LookupToMain> {
@@ -174,4 +175,26 @@ Deno.test({
     assert.equal(await names.find(""), null);
     names.close();
   },
+});
+
+Deno.test("lookup is asked for TXT records, and what it does not answer is temporary", async () => {
+  const asked: MainToLookup[] = [], clock = new FakeClock();
+  const requests = new LookupRequests({ find: () => Promise.resolve(null) }, undefined, clock);
+  const name = "a._domainkey.example.org", temporary = { kind: "temporary" };
+  assert.deepEqual(await requests.txt(name), temporary, "there is no lookup yet");
+  const channel = doorOf((message) => void asked.push(message));
+  requests.serve(channel, noReader);
+  const answered = requests.txt(name), late = requests.txt(name);
+  assert.deepEqual(asked, [1, 2].map((question) => ({ type: "txt", question, name })));
+  const answer = { kind: "records", records: ["v=DKIM1; p="] } as const;
+  channel.onmessage({ type: "txt-answer", question: 1, answer });
+  assert.deepEqual(await answered, answer);
+  clock.advance(29_999);
+  channel.onmessage({ type: "txt-answer", question: 1, answer: { kind: "temporary" } });
+  assert.equal(await Promise.race([late, Promise.resolve("waits")]), "waits");
+  clock.advance(1);
+  assert.deepEqual(await late, temporary);
+  const replaced = requests.txt(name);
+  channel.onreset();
+  assert.deepEqual(await replaced, temporary);
 });
