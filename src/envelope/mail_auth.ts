@@ -62,7 +62,8 @@ export function formatMailAuth(mailAuth: MailAuth): string {
 /** Returns what `formatMailAuth` has written; null for anything else. */
 export function parseMailAuth(text: string): MailAuth | null {
   const entries = text.split(" ").map((part) => part.split("=") as [string, string?]);
-  return copyMailAuth(Object.fromEntries(entries));
+  const mailAuth = copyMailAuth(Object.fromEntries(entries));
+  return mailAuth !== null && formatMailAuth(mailAuth) === text ? mailAuth : null;
 }
 
 /** Returns a copy of a sound value; null when it is none. */
