@@ -119,6 +119,11 @@ function masked(words: AddressWords, bits: number): string {
   return key;
 }
 
+/** Tells whether an address, of the same family, is in a network. */
+export function isInNetwork(address: AddressWords, { words, bits }: Network): boolean {
+  return address.length === words.length && masked(address, bits) === masked(words, bits);
+}
+
 /** The keys that match an address for their text alone: itself, and the dotted quad of an IPv4-mapped IPv6 address. */
 export function addressKeys(address: string): readonly string[] {
   if (!address.includes(":")) return [address];

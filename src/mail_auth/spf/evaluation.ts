@@ -1,6 +1,6 @@
 /** check_host() of RFC 7208 §4: one evaluation, with what it has asked so far. Parses nothing; see record.ts and macros.ts. */
 
-import { type AddressWords, parseAddress } from "../../net/mod.ts";
+import { type AddressWords, isInNetwork, parseAddress } from "../../net/mod.ts";
 import type { Dns, DnsAnswer } from "../dns.ts";
 import {
   type DomainSpec,
@@ -126,7 +126,7 @@ export class SpfEvaluation {
       case "all":
         return true;
       case "ip":
-        return sharesPrefix(mechanism.words, this.#message.words, mechanism.bits);
+        return isInNetwork(this.#message.words, mechanism);
     }
     const failure = this.#countTerm(text, domain);
     if (failure !== null) return failure;
@@ -235,7 +235,7 @@ export class SpfEvaluation {
 
   #isNear(address: string, { ipv4, ipv6 }: PrefixLengths): boolean {
     const words = parseAddress(address);
-    return words !== null && sharesPrefix(words, this.#message.words, words.length === 2 ? ipv4 : ipv6);
+    return words !== null && isInNetwork(this.#message.words, { words, bits: words.length === 2 ? ipv4 : ipv6 });
   }
 
   /** The names of the client that lead back to it (RFC 7208 §5.5), of the first ten; asked once. */
@@ -279,13 +279,3 @@ function isWithin(name: string, domain: string): boolean {
 }
 
 const noAnswer = (name: string): Failure => ({ result: "temperror", reason: `No answer from the DNS for ${name}` });
-
-/** Tells whether two addresses are of one family and agree in their first bits. */
-function sharesPrefix(one: AddressWords, other: AddressWords, bits: number): boolean {
-  if (one.length !== other.length) return false;
-  for (let at = 0; at * 16 < bits; at++) {
-    const kept = Math.min(16, bits - at * 16);
-    if (((one[at]! ^ other[at]!) & (0xffff << (16 - kept)) & 0xffff) !== 0) return false;
-  }
-  return true;
-}
