@@ -57,10 +57,14 @@ export class Libcrypto {
     const pkey = this.#read(key.export({ type: "pkcs8", format: "der" }));
     if (pkey === null) return null;
     const made = LoadedRsaKey.of(this.#calls, pkey);
-    const signature = made?.sign(createHash("sha256").update(PROBE).digest()) ?? null;
-    if (signature !== null && verify("sha256", PROBE, createPublicKey(key), signature)) return made;
-    made?.free();
-    return null;
+    let isSound = false;
+    try {
+      const signature = made?.sign(createHash("sha256").update(PROBE).digest()) ?? null;
+      isSound = signature !== null && verify("sha256", PROBE, createPublicKey(key), signature);
+    } finally {
+      if (!isSound) made?.free();
+    }
+    return isSound ? made : null;
   }
 
   /** `exported` is wiped. */

@@ -136,6 +136,11 @@ Deno.test("keys that were replaced, or whose time is over, are freed; so is what
   assert.ok(sign("0a0b0c10", "one").ok);
   const others = (["ed25519", "rsa1024"] as const).map((name) => keyOf(name).export({ type: "pkcs8", format: "der" }));
   for (const octets of [new Uint8Array(500), ...others]) assert.equal(library.rsaKey(keyGiving(octets)), null);
+  // What is verified with is made of a private key.
+  const odd = Object.defineProperty(createPublicKey(keyOf("rsa2048")), "export", {
+    value: () => keyOf("rsa2048").export({ type: "pkcs8", format: "der" }),
+  });
+  assert.throws(() => library.rsaKey(odd));
   assert.deepEqual(alive, { keys: 1, contexts: 1, sources: 0 });
   signatures.close();
   assert.deepEqual(alive, { keys: 0, contexts: 0, sources: 0 });
