@@ -27,6 +27,11 @@ export function isMachineSpool(env: Environment): boolean {
   return resolve(spoolPath(env)) === MACHINE_SPOOL;
 }
 
+/** Folder of what the daemon keeps that is no mail, such as certificates that it obtained. `SMTPD_STATE` overrides it. */
+export function statePath(env: Environment): string {
+  return env.get("SMTPD_STATE") || "/var/lib/vaultpost";
+}
+
 /** Socket that smtpctl speaks to. `SMTPD_SOCKET` overrides it. */
 export function controlSocketPath(env: Environment): string {
   return env.get("SMTPD_SOCKET") || "/run/vaultpost/smtpd.sock";

@@ -8,6 +8,9 @@ import { spoolFault } from "./checks/spool_guard.ts";
 import { handOverSpool, SPOOL_MODE } from "./spool.ts";
 import type { ChosenUsers } from "./users.ts";
 
+/** Keys lie in it. */
+const STATE_MODE = 0o700;
+
 /** Makes sure that no other daemon answers on the control socket, and removes a stale one. Throws Fatal. */
 export async function claimSocket(path: string): Promise<void> {
   makeFolder(dirname(path), 0o755);
@@ -45,6 +48,23 @@ export function claimSpool(
       `the spool ${path} is closed to this user: start smtpd as the one it belongs to, or set SMTPD_SPOOL to another folder`,
     );
   }
+}
+
+/**
+ * Makes the folder of what the daemon keeps that is no mail (`statePath`), which nobody else may look into. Throws Fatal when it cannot be made, or is
+ * another user's: what lies in it is used as if root had put it there.
+ */
+export function claimState(path: string): void {
+  makeFolder(path, STATE_MODE);
+  const info = Deno.statSync(path);
+  if (!info.isDirectory) throw new Fatal(`cannot make the folder ${path}: It is a file`);
+  if (info.uid !== Deno.uid()) {
+    throw new Fatal(
+      `the folder ${path} belongs to another user (uid ${info.uid}): chown it to the user that starts smtpd, or set SMTPD_STATE to another folder`,
+    );
+  }
+  // A folder that was made by hand.
+  if ((info.mode! & 0o077) !== 0) Deno.chmodSync(path, STATE_MODE);
 }
 
 function refuse(fault: string | null): void {

@@ -213,6 +213,7 @@ export class Daemon {
       SMTPD_SPOOL: join(this.folder, "spool"),
       SMTPD_SOCKET: join(this.folder, "smtpd.sock"),
       SMTPD_LIBEXEC: join(this.folder, "libexec"),
+      SMTPD_STATE: join(this.folder, "state"),
       ...this.#env,
     };
   }
