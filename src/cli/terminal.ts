@@ -7,6 +7,8 @@ export interface Terminal {
   /** Octets to standard output: unaltered, unless that is a screen, which the controls in a stranger's message could act on. */
   outBytes(bytes: Uint8Array): void;
   err(text: string): void;
+  /** Columns of the screen that standard error goes to, 0 if it does not tell; null, or no such function, where it is none. */
+  screen?(): number | null;
   /** All of standard input; rejects when it is longer than `limit` octets. */
   input(limit: number): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -33,8 +35,17 @@ export function processTerminal(): Terminal {
       ? (bytes) => write(Deno.stdout, encoder.encode(safeText(decoder.decode(bytes, { stream: true }))))
       : (bytes) => write(Deno.stdout, bytes),
     err: (text) => write(Deno.stderr, encoder.encode(text)),
+    screen: () => Deno.stderr.isTerminal() ? columnsOf() : null,
     input: (limit) => readAll(Deno.stdin.readable, limit),
   };
+}
+
+function columnsOf(): number {
+  try {
+    return Deno.consoleSize().columns;
+  } catch {
+    return 0;
+  }
 }
 
 /** Standard input as it comes. */

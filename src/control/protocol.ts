@@ -33,6 +33,8 @@ export type ControlAnswer =
   | { readonly sample: MonitorSample }
   /** An envelope of an export, as the text of its file. */
   | { readonly envelope: EnvelopeId; readonly text: string }
+  /** About so many envelopes are to come. */
+  | { readonly total: number }
   /** The body that came before belongs to this message, whose envelopes follow; without `whole` it is no longer queued. */
   | { readonly message: MessageId; readonly whole: boolean }
   /** The end. `count`: envelopes that were changed; `unchanged`: why there are none where some were named. */

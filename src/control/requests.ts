@@ -93,6 +93,7 @@ export class ControlRequests {
       case "monitor":
         return yield* this.#monitor();
       case "export":
+        yield { total: this.#stats.get("scheduler.envelope") };
         return yield* this.#queued.export();
       case "discover":
         return yield* this.#queued.discover(request);

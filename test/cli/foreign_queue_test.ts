@@ -141,7 +141,7 @@ Deno.test("import as root makes what it lays into a spool of another user theirs
     Deno.chmodSync(folder, 0o711);
     const terminal = new FakeTerminal();
     assert.equal(
-      await importMessages(exportedMessages(source), places, { again: false }, terminal),
+      await importMessages(exportedMessages(source), places, { again: false, label: "import" }, terminal),
       0,
       terminal.stderr,
     );
@@ -155,7 +155,7 @@ Deno.test("import as root makes what it lays into a spool of another user theirs
     Deno.renameSync(`${spool}/imported`, `${spool}/record`);
     Deno.mkdirSync(`${spool}/import`, { mode: 0o755 });
     const refused = new FakeTerminal();
-    assert.equal(await importMessages(exportedMessages(source), places, { again: false }, refused), 1);
+    assert.equal(await importMessages(exportedMessages(source), places, { again: false, label: "import" }, refused), 1);
     assert.match(refused.stderr, /message 0badcafe is not imported: Permission denied/);
     assert.deepEqual([...Deno.readDirSync(`${spool}/import`)], []);
   });
@@ -168,7 +168,7 @@ Deno.test("import goes into no folder that is a link", async () => {
     Deno.symlinkSync(`${folder}/elsewhere`, `${folder}/spool/import`);
     const places = { socket: `${folder}/none`, spool: `${folder}/spool` };
     await assert.rejects(
-      importMessages([], places, { again: false }, new FakeTerminal()),
+      importMessages([], places, { again: false, label: "import" }, new FakeTerminal()),
       /spool\/import is not a folder$/,
     );
   });

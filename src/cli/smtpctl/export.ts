@@ -2,6 +2,8 @@
 
 import { safeLine } from "../../events/mod.ts";
 import { askControl } from "../../control/mod.ts";
+import { systemClock } from "../../clock.ts";
+import { Progress } from "../progress.ts";
 import { EXPORT_ID } from "./foreign_queue.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -15,13 +17,18 @@ export async function exportQueue(socket: string, folder: string, terminal: Term
   }
   Deno.writeTextFileSync(`${folder}/${EXPORT_ID}`, `${crypto.randomUUID()}\n`, { createNew: true, mode: 0o600 });
   const writer = new Writer(folder);
+  using progress = new Progress({ label: "export", unit: "envelopes", clock: systemClock, terminal });
   for await (const answer of askControl(socket, { do: "export" })) {
     if ("bytes" in answer) writer.bytes(Uint8Array.fromBase64(answer.bytes));
     else if ("message" in answer) writer.message(answer.message, answer);
-    else if ("envelope" in answer) writer.envelope(answer.envelope, answer.text);
-    else if ("line" in answer) terminal.err(`smtpctl: ${safeLine(answer.line)}\n`);
+    else if ("envelope" in answer) {
+      writer.envelope(answer.envelope, answer.text);
+      progress.add();
+    } else if ("total" in answer) progress.total = answer.total;
+    else if ("line" in answer) progress.err(`smtpctl: ${safeLine(answer.line)}\n`);
     else if ("ok" in answer) {
       writer.finish();
+      progress.end();
       if (!answer.ok) throw new Error(answer.error);
       terminal.out(`${answer.count} envelope${answer.count === 1 ? "" : "s"} exported\n`);
     }

@@ -9,6 +9,8 @@ import { askControl, MAX_DISCOVER_MESSAGES, NotRunning } from "../../control/mod
 import { type EnvelopeId, type MessageId, newMessageId } from "../../envelope/mod.ts";
 import type { ForeignMessage } from "./foreign_queue.ts";
 import { importKey, ImportRecord } from "./import_record.ts";
+import { systemClock } from "../../clock.ts";
+import { Progress } from "../progress.ts";
 import type { Terminal } from "../terminal.ts";
 
 interface Places {
@@ -20,7 +22,7 @@ interface Places {
 export async function importMessages(
   messages: readonly ForeignMessage[],
   places: Places,
-  { again }: { readonly again: boolean },
+  { again, label }: { readonly again: boolean; readonly label: string },
   terminal: Terminal,
 ): Promise<number> {
   const { MAX_ENVELOPE_BYTES, NotAnEnvelope, parseEnvelope } = await import("../../queue/mod.ts");
@@ -33,10 +35,11 @@ export async function importMessages(
     }
   };
   using staging = new Staging(places.spool, { again });
+  using progress = new Progress({ label, total: messages.length, unit: "messages", clock: systemClock, terminal });
   const totals = { imported: 0, waiting: 0, problems: 0, known: 0 };
   const complain = (id: string, text: string) => {
     totals.problems++;
-    terminal.err(`smtpctl: message ${id} is not imported: ${text}\n`);
+    progress.err(`smtpctl: message ${id} is not imported: ${text}\n`);
   };
   for (let at = 0; at < messages.length; at += MAX_DISCOVER_MESSAGES) {
     const staged: Staged[] = [];
@@ -48,10 +51,12 @@ export async function importMessages(
       } catch (error) {
         complain(message.id, (error as Error).message);
       }
+      progress.add();
     }
     staging.record.sync();
     await discover(staged, places, staging, totals, complain);
   }
+  progress.end();
   if (totals.known > 0) {
     const one = totals.known === 1;
     terminal.err(

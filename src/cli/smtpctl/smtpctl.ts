@@ -202,7 +202,12 @@ async function transfer(
   if (names.length > 0 && !names.includes(EXPORT_ID)) {
     return complain(terminal, `${folder} holds nothing that export wrote: messages are files with the ending .eml`);
   }
-  return await (await import("./import.ts")).importMessages(messages, { socket, spool }, { again }, terminal);
+  return await (await import("./import.ts")).importMessages(
+    messages,
+    { socket, spool },
+    { again, label: what },
+    terminal,
+  );
 }
 
 async function print(
