@@ -4,4 +4,5 @@ export * from "./certificate.ts";
 export * from "./ciphers.ts";
 export * from "./hello.ts";
 export * from "./pair.ts";
+export * from "./self_signed.ts";
 export * from "./server.ts";
