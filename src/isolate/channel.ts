@@ -5,6 +5,7 @@
 
 import type { Check } from "../protocol/mod.ts";
 import { isPlain, kindOf, shownWord } from "../protocol/check.ts";
+import { DOOR_RATE, MessageMeter, type MessageRate } from "./message_rate.ts";
 import type { Transport } from "./transport.ts";
 
 /** What may arrive, and who is called when something else does. Without it a channel accepts everything, as in tests. */
@@ -13,6 +14,8 @@ export interface Inspection {
   readonly arriving: ReadonlyMap<string, Check<unknown>>;
   /** Answers that a question may get, by the type of the question; empty where this side asks none. */
   readonly replies: ReadonlyMap<string, readonly string[]>;
+  /** How many messages may come; DOOR_RATE where it is left out. */
+  readonly rate?: MessageRate;
   /** Called once for each transport: nothing more is taken from it. `fault` says what was wrong, without the content. */
   onfault(fault: string): void;
 }
@@ -45,6 +48,8 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
   #scheduled = false;
   readonly #limit: number;
   readonly #inspection: Inspection | null;
+  /** Of who is on the other side; null where everything is accepted. */
+  #meter: MessageMeter | null = null;
   /** Something malformed has come: nothing more is taken from this transport. */
   #closed = false;
   /**
@@ -68,6 +73,7 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
     this.detach();
     this.#transport = transport;
     this.#closed = false;
+    if (this.#inspection !== null) this.#meter = new MessageMeter(this.#inspection.rate ?? DOOR_RATE);
     transport.receive({
       onpost: (post) => this.#take(transport, post),
       onfault: (fault) => this.#refuse(transport, fault),
@@ -88,6 +94,9 @@ export class DoorChannel<Out, In> implements Channel<Out, In> {
       const what = Array.isArray(post) ? `a list of ${post.length}` : kindOf(post);
       return this.#refuse(transport, `a post is ${what}, not a list of up to ${MAX_POST_MESSAGES} messages`);
     }
+    // An empty post is work as well.
+    const excess = this.#meter?.take(1 + post.length) ?? null;
+    if (excess !== null) return this.#refuse(transport, excess);
     for (const message of post) {
       // What was handed on before may have closed the door.
       if (this.#transport !== transport || this.#closed) return;

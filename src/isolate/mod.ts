@@ -2,6 +2,7 @@
 export * from "./channel.ts";
 export type { DoorPeer } from "./doors.ts";
 export * from "./message_port.ts";
+export * from "./message_rate.ts";
 export * from "./socket_transport.ts";
 export * from "./worker.ts";
 export * from "./tally.ts";

@@ -3,7 +3,7 @@
  * Names no role: what it needs of them is in ROLES and DOORS.
  */
 
-import { type Channel, DoorChannel } from "../isolate/mod.ts";
+import { type Channel, DoorChannel, MAIN_RATE } from "../isolate/mod.ts";
 import type { DoorName, Doors, FileRole, Grants, MainDoorName, Role, Settings, ToSupervisor } from "../protocol/mod.ts";
 import { compileTable, isPlain, kindOf, shownWord } from "../protocol/check.ts";
 import { answering, checksOf, sidesOf } from "../protocol/door.ts";
@@ -266,6 +266,7 @@ export class Supervisor {
     if (!Object.hasOwn(DOORS, name)) return null;
     const channel = new DoorChannel<unknown, unknown>({
       ...checksOf(answering(DOORS[name] as never)),
+      rate: MAIN_RATE,
       onfault: (fault) => this.#malformed(slot, fault),
     });
     this.#serving.get(name)?.(channel, slot.index);
@@ -299,8 +300,7 @@ export class Supervisor {
   /** Checks what an isolate says to the supervisor: one that says something malformed is replaced. */
   #take(slot: WorkerSlot, message: unknown): void {
     if (!isPlain(message)) return this.#malformed(slot, `it is ${kindOf(message)}, not an object`);
-    const { type } = message;
-    const check = ARRIVING.get(type as string);
+    const { type } = message, check = ARRIVING.get(type as string);
     if (check === undefined) {
       return this.#malformed(slot, `a message of the type ${shownWord(type)} may not come from there`);
     }

@@ -1,7 +1,7 @@
 /** One place for an isolate: the worker that stands in it now, and what is known of it. Starts workers; decides nothing. */
 
 import type { Clock } from "../clock.ts";
-import { DoorChannel, WorkerPort } from "../isolate/mod.ts";
+import { DoorChannel, LIFECYCLE_RATE, MessageMeter, WorkerPort } from "../isolate/mod.ts";
 import type { HostedEnd, HostedWorker, IsolateHost } from "../process/mod.ts";
 import type { Grants, Role, ToIsolate } from "../protocol/mod.ts";
 
@@ -81,9 +81,13 @@ export class WorkerSlot {
     const isCurrent = () => this.#worker === worker;
     this.#worker = worker;
     this.grants = grants;
+    const meter = new MessageMeter(LIFECYCLE_RATE, this.#clock);
     this.#port = new WorkerPort(worker, {
       onmessage: (message) => {
-        if (isCurrent()) receiver.onmessage(message);
+        if (!isCurrent()) return;
+        const excess = meter.take(1);
+        if (excess === null) receiver.onmessage(message);
+        else receiver.onfault(excess);
       },
       onfault: (fault) => {
         if (isCurrent()) receiver.onfault(fault);

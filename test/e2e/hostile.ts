@@ -12,8 +12,21 @@ const ID = "00000001";
 /** Ids of messages that the queue has given this isolate: those of a queue that has ended mean nothing to the one in its place. */
 let ids: readonly string[] = [];
 let given = Promise.withResolvers<void>();
+interface Payload {
+  readonly message: unknown;
+  readonly transfer?: Transferable[];
+  /** How often it is said; once when it is left out. */
+  readonly times?: number;
+}
+
+/** Posts of as many messages as one may have, all of them such as may be said there. */
+const flood = (message: object, posts: number): Payload => ({
+  message: new Array(100_000).fill(message),
+  times: posts,
+});
+
 /** What is said, as it is posted: a door takes lists. */
-const PAYLOADS: Readonly<Record<string, () => { readonly message: unknown; readonly transfer?: Transferable[] }>> = {
+const PAYLOADS: Readonly<Record<string, () => Payload>> = {
   null: () => ({ message: null }),
   number: () => ({ message: 7 }),
   text: () => ({ message: "x".repeat(100_000) }),
@@ -65,7 +78,10 @@ const PAYLOADS: Readonly<Record<string, () => { readonly message: unknown; reado
     message: [{ type: "log", level: "info", text: `${"0".repeat(16)} mda delivery result=Ok\n\x1b[2J\u202efdp` }],
   }),
   "another's request to main": () => ({ message: [{ type: "stop", call: 1 }] }),
+  "a flood": () => flood({ type: "reschedule", ids: [] }, 11),
+  "a flood to main": () => flood({ type: "sessions-ended", sessionNumbers: [] }, 5),
   // To the supervisor: no lists.
+  "the same word over and over": () => ({ message: { type: "ready" }, times: 2_200 }),
   "another's message": () => ({ message: { type: "request", call: 1, request: { type: "stop" } } }),
   "pong of no ping": () => ({ message: { type: "pong", count: 1e9 } }),
   "a false word": () => ({ message: { type: "refused", door: "smtp-queue", peer: 77, life: 1, fault: "x" } }),
@@ -123,7 +139,9 @@ orders.onmessage = async ({ data }) => {
   const { who, door, payload } = data as Order;
   if (who !== scope.name) return;
   if (payload === "mail for root's command") await given.promise;
-  const { message, transfer = [] } = PAYLOADS[payload]!();
-  if (door === "main") scope.postMessage(message, transfer);
-  else doors.get(door)!.postMessage(message, transfer);
+  const { message, transfer = [], times = 1 } = PAYLOADS[payload]!();
+  for (let said = 0; said < times; said++) {
+    if (door === "main") scope.postMessage(message, transfer);
+    else doors.get(door)!.postMessage(message, transfer);
+  }
 };

@@ -97,6 +97,13 @@ const ROWS: readonly Row[] = [
   row("scheduler", "main", "a false word", /main refuses what isolate scheduler said: refused: there is no such door/),
 ];
 
+/** Nothing is wrong with what these say, but that they say it so fast. */
+const FLOODS: readonly Row[] = [
+  row("relay", "scheduler-relay", "a flood", /: more than 100000 messages per second come from there/),
+  row("smtp-0", "main", "a flood to main", /smtp-0 said: more than 20000 messages per second come from there/),
+  row("lookup", "main", "the same word over and over", /lookup said: more than 100 messages per second come/),
+];
+
 /** The login isolate only stands where a listener asks for AUTH, and the signer where there are keys. */
 function config(daemon: { port: number; mail: string; folder: string }): string {
   const key = `${daemon.folder}/dkim.pem`;
@@ -108,18 +115,7 @@ function config(daemon: { port: number; mail: string; folder: string }): string 
 
 Deno.test("what a fallen isolate says is refused at every door, and who said it is replaced", async () => {
   await withDaemon({ program: HOSTILE, config }, async (daemon) => {
-    const deaths: Deaths = new Map();
-    for (const { who, door, payload, fault } of ROWS) {
-      const role = roleOf(who);
-      await isOpen(daemon, deaths, who, door === "main" ? doorOf(role) : door);
-      const from = daemon.log.length;
-      const refused = daemon.logged(new RegExp(`^warn: .* (?:said|said at the door ${door}): `), from);
-      await say(daemon, { who, door, payload });
-      assert.match(await refused, fault);
-      const end = new RegExp(`^warn: isolate ${role} ended and starts again in .*: It said something malformed`);
-      const at = daemon.log.indexOf(await daemon.logged(end, from), from) + 1;
-      deaths.set(role, { count: (deaths.get(role)?.count ?? 0) + 1, at });
-    }
+    const deaths = await areRefused(daemon, ROWS);
     // Everything works as if nothing had been said.
     for (const role of ["queue", "scheduler", "lookup", "delivery"]) await isOpen(daemon, deaths, role, doorOf(role));
     const client = await Client.connect(daemon.port);
@@ -127,6 +123,18 @@ Deno.test("what a fallen isolate says is refused at every door, and who said it 
     await client.send("a@example.com", `kept@${DOMAIN}`, "Subject: kept\r\n\r\nkept\r\n");
     assert.match(await daemon.mailbox("kept").text(), /^Subject: kept$/m);
     assert.equal((await daemon.tool("smtpctl", ["show", "status"])).code, 0);
+  });
+});
+
+Deno.test("an isolate that floods a door, or main, is replaced, and the others go on", async () => {
+  await withDaemon({ program: HOSTILE }, async (daemon) => {
+    const deaths = await areRefused(daemon, FLOODS);
+    assert.deepEqual([...deaths.keys()], ["relay", "smtp", "lookup"]);
+    const client = await Client.connect(daemon.port);
+    await client.say("EHLO client.example.com", "250");
+    await client.send("a@example.com", `kept@${DOMAIN}`, "Subject: kept\r\n\r\nkept\r\n");
+    assert.match(await daemon.mailbox("kept").text(), /^Subject: kept$/m);
+    assert.deepEqual(daemon.log.filter((line) => / ended and starts again /.test(line)).length, FLOODS.length);
   });
 });
 
@@ -138,6 +146,23 @@ Deno.test("a line of the log cannot be forged by an isolate of another role", as
     assert.equal(line, "smtp: 0000000000000000 mda delivery result=Ok\\n\\^[[2J\\M-b\\M^@\\M-.fdp");
   });
 });
+
+/** Has each of these say what it may not, and waits until it is refused and replaced. Returns who was replaced how often. */
+async function areRefused(daemon: Daemon, rows: readonly Row[]): Promise<Deaths> {
+  const deaths: Deaths = new Map();
+  for (const { who, door, payload, fault } of rows) {
+    const role = roleOf(who);
+    await isOpen(daemon, deaths, who, door === "main" ? doorOf(role) : door);
+    const from = daemon.log.length;
+    const refused = daemon.logged(new RegExp(`^warn: .* (?:said|said at the door ${door}): `), from);
+    await say(daemon, { who, door, payload });
+    assert.match(await refused, fault);
+    const end = new RegExp(`^warn: isolate ${role} ended and starts again in .*: It said something malformed`);
+    const at = daemon.log.indexOf(await daemon.logged(end, from), from) + 1;
+    deaths.set(role, { count: (deaths.get(role)?.count ?? 0) + 1, at });
+  }
+  return deaths;
+}
 
 function roleOf(who: string): string {
   return who.replace("-0", "");

@@ -2,7 +2,15 @@
 
 import assert from "node:assert/strict";
 import { MAX_POST_MESSAGES } from "../../src/isolate/channel.ts";
-import { Caller, DoorChannel, PeerGone, PortTransport, type PostPort, type Transport } from "../../src/isolate/mod.ts";
+import {
+  Caller,
+  DoorChannel,
+  MessageMeter,
+  PeerGone,
+  PortTransport,
+  type PostPort,
+  type Transport,
+} from "../../src/isolate/mod.ts";
 import { SocketTransport } from "../../src/isolate/socket_transport.ts";
 import { socketPair } from "./socket_pair.ts";
 
@@ -73,6 +81,45 @@ Deno.test("DoorChannel posts no more messages at once than the other side takes,
     await Promise.resolve();
     assert.deepEqual(refused, []);
     assert.equal(received, Math.min(waiting, MAX_POST_MESSAGES) + 3);
+  }
+});
+
+Deno.test("MessageMeter lets through a burst and then so many per second, and no more however long it was quiet", () => {
+  let now = 0;
+  const meter = new MessageMeter({ perSecond: 10, burst: 100 }, { steady: () => now });
+  assert.equal(meter.take(100), null);
+  now += 1_000;
+  assert.equal(meter.take(10), null);
+  assert.equal(meter.take(1), "more than 10 messages per second come from there");
+
+  const patient = new MessageMeter({ perSecond: 10, burst: 100 }, { steady: () => now });
+  now += 86_400_000;
+  assert.equal(patient.take(200), null);
+  assert.match(patient.take(1) ?? "", /^more than 10 /);
+});
+
+Deno.test("DoorChannel takes no more from who sends too fast, in full posts or in empty ones, and begins anew with another", () => {
+  for (const post of [[{ type: "note" }, { type: "note" }], []]) {
+    const refused: string[] = [];
+    let taken = 0;
+    const channel = new DoorChannel<Answer, Ask>({
+      arriving: new Map([["note", () => null]]),
+      replies: new Map(),
+      rate: { perSecond: 1, burst: 30 },
+      onfault: (fault) => refused.push(fault),
+    });
+    channel.onmessage = () => taken++;
+    const port = new FakePort();
+    channel.attach(new PortTransport(port));
+    for (let posts = 0; posts < 30 / (1 + post.length); posts++) port.receive(post);
+    assert.deepEqual([taken, refused], [post.length * 10, []]);
+    port.receive(post);
+    assert.deepEqual([taken, refused], [post.length * 10, ["more than 1 messages per second come from there"]]);
+    assert.equal(port.onmessage, null);
+    const next = new FakePort();
+    channel.attach(new PortTransport(next));
+    next.receive(post);
+    assert.deepEqual([taken, refused.length], [post.length * 11, 1]);
   }
 });
 
