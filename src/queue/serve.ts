@@ -22,6 +22,7 @@ import { ReportCollector } from "./dmarc/collector.ts";
 import { ReportSender } from "./dmarc/report_sender.ts";
 import { DsnWriter } from "./dsn/dsn_writer.ts";
 import { NoticeSigner } from "./notice_signer.ts";
+import { Notices } from "./notices.ts";
 import { SignerClient } from "../signer_client/mod.ts";
 import { recordExpired } from "./outcomes.ts";
 import { Records } from "./store/records.ts";
@@ -108,14 +109,15 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
   store.shrink();
   queue.eraseOrphans();
   if (isolate.settings.signing !== undefined) prepareHashing();
-  const notices = new NoticeSigner({
+  const signer = new NoticeSigner({
     keys: () => isolate.settings.signing ?? [],
     client: new SignerClient(isolate.ask("queue-signer"), clock),
     now: clock.now,
     emit: isolate.emit,
   });
   const lookup = new Caller(isolate.ask("queue-lookup"));
-  const stopLoading = serveScheduler(queue, scheduler, new DsnWriter(queue, lookup, notices));
+  const notices = new Notices(queue, { lookup, signer });
+  const stopLoading = serveScheduler(queue, scheduler, new DsnWriter(queue, notices));
   const stopReports = serveReports(queue, lookup, notices);
   discovery.all().catch((error) => queue.warn(`queue: the folder "import" of the spool cannot be read: ${error}`));
   const doors: Door[] = [scheduler];
@@ -166,7 +168,7 @@ function serveScheduler(
 }
 
 /** Counts results of DMARC and sends reports, where they are configured. Returns what ends that. */
-function serveReports(queue: QueueState, lookup: Caller<ToLookup, FromLookup>, notices: NoticeSigner): () => void {
+function serveReports(queue: QueueState, lookup: Caller<ToLookup, FromLookup>, notices: Notices): () => void {
   const { dmarcReports } = queue.settings;
   if (dmarcReports === undefined) return () => {};
   const rows = queue.store.openReportRows();

@@ -1,23 +1,16 @@
 /**
- * Sends the reports of past days, one mail per domain and day. What a report is made of is removed in the transaction that enqueues its mail, so that
- * no crash loses or doubles it. Whether a domain still wants reports, and where, the DNS is asked, by way of lookup, when they are written: nothing
+ * Sends the reports of past days, one mail per domain and day. What a report is made of is removed in the transaction that enqueues its mail, see
+ * Notices. Whether a domain still wants reports, and where, the DNS is asked, by way of lookup, when they are written: nothing
  * that an smtp isolate says decides who gets mail.
  */
 
 import {
-  type Deliverable,
   type EnvelopeContent,
-  type EnvelopeId,
-  envelopeNumber,
   formatMailbox,
   hex8,
-  type Mailbox,
   type MessageId,
-  messageNumber,
-  newEnvelopeId,
   NO_DSN,
   NOTIFY,
-  type Origin,
   random32,
 } from "../../envelope/mod.ts";
 import { systemReason } from "../../events/mod.ts";
@@ -35,9 +28,7 @@ import {
   verifyDestination,
 } from "../../mail_auth/dmarc_report/mod.ts";
 import type { DmarcReportSettings, FromLookup, ToLookup } from "../../protocol/mod.ts";
-import { CHUNK_BYTES } from "../../protocol/smtp_queue.ts";
-import type { NoticeSigner } from "../notice_signer.ts";
-import { freshEnvelope } from "../validate_envelope.ts";
+import { localOrigin, newBoundary, type Notice, type Notices } from "../notices.ts";
 import type { QueueState } from "../queue_state.ts";
 import type { DayOfDomain, ReportKey, ReportRows } from "../store/report_rows.ts";
 import { dayOf } from "./collector.ts";
@@ -54,14 +45,11 @@ const BATCH_REPORTS = 500;
 export interface ReportSenderDeps {
   readonly rows: ReportRows;
   readonly lookup: Caller<ToLookup, FromLookup>;
-  readonly notices: NoticeSigner;
+  readonly notices: Notices;
 }
 
-/** Where the mail goes, and by which its signatures are made; see NoticeSigner. */
-interface Routed {
-  readonly envelopes: readonly EnvelopeContent[];
-  readonly grant: string | undefined;
-}
+/** Where the mail goes, and by which its signatures are made. */
+type Routed = Pick<Notice, "envelopes" | "grant">;
 
 /** A report with those who get it. */
 interface Addressed {
@@ -80,9 +68,8 @@ export class ReportSender {
   readonly #queue: QueueState;
   readonly #rows: ReportRows;
   readonly #lookup: Caller<ToLookup, FromLookup>;
-  readonly #notices: NoticeSigner;
+  readonly #notices: Notices;
   readonly #settings: DmarcReportSettings;
-  #ids: MessageId[] = [];
   #cancel = () => {};
   #stopped = false;
 
@@ -142,24 +129,24 @@ export class ReportSender {
   async #send(key: ReportKey, { last }: { readonly last: boolean }): Promise<Unsent | null> {
     const data = this.#rows.read(key);
     if (data === null) return null;
-    const message = this.#newMessageId();
-    let taken = false;
     try {
-      const destinations = await this.#destinations(key.domain, { last });
-      if ("reason" in destinations) return destinations;
-      const addressed = await this.#address(key, data, { message, destinations });
-      if ("reason" in addressed) return addressed;
-      const routed = await this.#expand(message, addressed.destinations);
-      if ("reason" in routed) return { ...routed, again: routed.again && !last };
-      // What was signed under an id is not signed again under it.
-      taken = this.#queue.ids.take(this, message);
-      const body = await this.#notices.sign(message, routed.grant, this.#compose(message, addressed));
-      return await this.#enqueue(key, message, body, routed.envelopes);
+      return await this.#notices.withId((message) => this.#sendAs(message, { key, data, last }));
     } catch (error) {
       return { again: !last, reason: systemReason(error) };
-    } finally {
-      if (!taken) this.#ids.push(message);
     }
+  }
+
+  async #sendAs(
+    message: MessageId,
+    { key, data, last }: { readonly key: ReportKey; readonly data: DayOfDomain; readonly last: boolean },
+  ): Promise<Unsent | null> {
+    const destinations = await this.#destinations(key.domain, { last });
+    if ("reason" in destinations) return destinations;
+    const addressed = await this.#address(key, data, { message, destinations });
+    if ("reason" in addressed) return addressed;
+    const routed = await this.#expand(message, addressed.destinations);
+    if ("reason" in routed) return { ...routed, again: routed.again && !last };
+    return await this.#enqueue(key, { message, text: this.#compose(message, addressed), ...routed });
   }
 
   /** Those who want reports about a domain by its record of now, and of other organisations, who agree to get them. */
@@ -222,7 +209,7 @@ export class ReportSender {
       now: this.#queue.clock.now(),
       messageId: `${message}.${report.id}`,
       host: this.#settings.host,
-      boundary: `${message}/${hex8(random32())}${hex8(random32())}${hex8(random32())}`,
+      boundary: newBoundary(message),
     };
     return new TextEncoder().encode(composeReportMail(mail, packed));
   }
@@ -237,7 +224,7 @@ export class ReportSender {
     let unsent: Unsent | null = null, grant: string | undefined;
     for (const { local, domain } of destinations) {
       const order = { message, sender, rcpt: { local, domain }, origin };
-      const { result } = await this.#lookup.ask<"expanded">({ type: "expand", tls: false, ...order });
+      const result = await this.#notices.expand(order);
       if (!result.ok) {
         const reason = `${result.code} ${result.text}, for ${formatMailbox(order.rcpt)}`;
         if (result.code < 500) return { again: true, reason };
@@ -245,57 +232,29 @@ export class ReportSender {
         continue;
       }
       grant ??= result.grant;
-      for (const [index, target] of result.targets.entries()) {
-        const internal = result.internal[index] ?? false;
-        if (!this.#queue.mac.verify({ ...order, ...target, internal }, target.mac)) {
-          throw new Error("lookup has not decided where it goes");
-        }
-        envelopes.push(makeEnvelope(order, target, this.#queue.clock.now()));
-      }
+      // Nobody waits for a notice that a report could not be delivered: the log has it.
+      const dsn = { ...NO_DSN, notify: NOTIFY.NEVER };
+      envelopes.push(...this.#notices.envelopes(order, result.targets, { dsn }));
     }
     return envelopes.length > 0
       ? { envelopes, grant }
       : unsent ?? { again: false, reason: "its address leads nowhere" };
   }
 
-  async #enqueue(
-    key: ReportKey,
-    id: MessageId,
-    body: Uint8Array<ArrayBuffer>,
-    envelopes: readonly EnvelopeContent[],
-  ): Promise<Unsent | null> {
-    const queue = this.#queue, { store } = queue, number = messageNumber(id);
-    const chunks = Math.ceil(body.length / CHUNK_BYTES);
-    const parts = await Promise.all(
-      Array.from(
-        { length: chunks },
-        (_, i) => store.makeChunk(number, i, body.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)),
-      ),
-    );
-    const rows = envelopes.map((content) => store.makeEnvelope(content));
-    return await new Promise((resolve) => {
-      let written = false;
-      queue.commits.now({
-        bytes: body.length,
-        apply: () => {
-          written = this.#rows.remove(key);
-          if (!written) return;
-          store.addMessage(number, { bytes: body.length, chunks });
-          for (const [i, part] of parts.entries()) store.putChunk(number, i, part);
-          for (const row of rows) store.putEnvelope(row);
-        },
-        done: () => {
+  #enqueue(key: ReportKey, notice: Notice): Promise<Unsent | null> {
+    const queue = this.#queue, { message, envelopes } = notice;
+    return new Promise((resolve, reject) => {
+      this.#notices.enqueue(notice, {
+        claim: () => this.#rows.remove(key),
+        done: (written) => {
           resolve(null);
           if (!written) return;
-          const kept = new Map(envelopes.map((content) => [envelopeNumber(content.id), freshEnvelope(content)]));
-          queue.recent.put(number, { bytes: body.length, chunks, first: body, envelopes: kept });
-          for (const content of envelopes) queue.enqueued(content);
           queue.tally.add("dmarc.report");
           const to = [...new Set(envelopes.map(({ rcpt }) => `<${formatMailbox(rcpt)}>`))].join(", ");
-          queue.info(`dmarc: the report about ${key.domain} of ${dateOf(key.day)} goes to ${to} as message ${id}`);
+          queue.info(`dmarc: the report about ${key.domain} of ${dateOf(key.day)} goes to ${to} as message ${message}`);
         },
         failed: (error) => resolve({ again: true, reason: systemReason(error) }),
-      });
+      }).catch(reject);
     });
   }
 
@@ -307,46 +266,8 @@ export class ReportSender {
       failed: () => {},
     });
   }
-
-  #newMessageId(): MessageId {
-    if (this.#ids.length === 0) this.#ids = this.#queue.ids.reserve(this);
-    return this.#ids.pop()!;
-  }
 }
 
 function dateOf(day: number): string {
   return new Date(day * DAY_MS).toISOString().slice(0, 10);
-}
-
-/** The daemon itself as a client. */
-function localOrigin(host: string): Origin {
-  return {
-    address: "local",
-    hostname: "localhost",
-    helo: host,
-    smtpname: host,
-    tag: "",
-    username: "",
-    authenticated: false,
-  };
-}
-
-/** Nobody waits for a notice that a report could not be delivered: the log has it. */
-function makeEnvelope(
-  { message, sender, rcpt, origin }: {
-    readonly message: MessageId;
-    readonly sender: Mailbox;
-    readonly rcpt: Mailbox;
-    readonly origin: Origin;
-  },
-  target: Deliverable,
-  createdAt: number,
-): EnvelopeContent {
-  const { agent, action, dest } = target;
-  const id: EnvelopeId = newEnvelopeId(message);
-  const dsn = { ...NO_DSN, notify: NOTIFY.NEVER };
-  const content = { id, sender, rcpt, dest, origin, dsn, action, agent, internal: true, createdAt };
-  return target.agent === "mta"
-    ? content
-    : { ...content, user: target.user, subAddress: target.subAddress, exec: target.exec };
 }

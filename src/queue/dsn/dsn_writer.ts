@@ -1,37 +1,29 @@
 /**
- * Writes the DSNs that envelopes of agent "bounce" ask for. A DSN is ordinary mail with a null sender: lookup says where it goes, and it is
- * enqueued in the transaction that takes those envelopes away, so that no crash loses or doubles it.
+ * Writes the DSNs that envelopes of agent "bounce" ask for. A DSN is ordinary mail with a null sender: see Notices for where it goes, and how it is
+ * enqueued in the transaction that takes those envelopes away.
  */
 
 import {
-  type Deliverable,
   type Envelope,
   type EnvelopeContent,
   type EnvelopeId,
-  envelopeNumber,
   formatPath,
   type Handling,
   hex8,
   isAscii,
-  type Mailbox,
   type MessageId,
   type MessageNumber,
   messageNumber,
   messageOf,
-  newEnvelopeId,
   NO_DSN,
-  type Origin,
   random32,
   rowOf,
 } from "../../envelope/mod.ts";
 import { logTrace, systemReason } from "../../events/mod.ts";
-import { type Caller } from "../../isolate/mod.ts";
-import type { Expansion, FromLookup, ToLookup } from "../../protocol/mod.ts";
-import { CHUNK_BYTES } from "../../protocol/smtp_queue.ts";
+import type { Expansion } from "../../protocol/mod.ts";
 import { composeDsn, headerSection } from "./compose.ts";
-import { freshEnvelope } from "../validate_envelope.ts";
 import { Damaged } from "../store/records.ts";
-import type { NoticeSigner } from "../notice_signer.ts";
+import { localOrigin, newBoundary, type NoticeOrder, type Notices } from "../notices.ts";
 import type { QueueState } from "../queue_state.ts";
 import { errorLine } from "../disposition.ts";
 
@@ -40,28 +32,17 @@ const MAX_RETURNED_OCTETS = 4 * 1024 * 1024;
 /** Headers of the original that are returned at most. */
 const MAX_RETURNED_HEADER_OCTETS = 256 * 1024;
 
-/** What lookup is asked about a notice. */
-interface Order {
-  readonly message: MessageId;
-  readonly sender: null;
-  readonly rcpt: Mailbox;
-  readonly origin: Origin;
-}
-
 type Expanded = Extract<Expansion, { ok: true }>;
 
 export class DsnWriter {
   readonly #queue: QueueState;
-  readonly #lookup: Caller<ToLookup, FromLookup>;
-  readonly #signer: Pick<NoticeSigner, "sign">;
+  readonly #notices: Notices;
   /** Being written now: a scheduler that was replaced asks for them again. */
   readonly #busy = new Set<EnvelopeId>();
-  #ids: MessageId[] = [];
 
-  constructor(queue: QueueState, lookup: Caller<ToLookup, FromLookup>, signer: Pick<NoticeSigner, "sign">) {
-    this.#signer = signer;
+  constructor(queue: QueueState, notices: Notices) {
     this.#queue = queue;
-    this.#lookup = lookup;
+    this.#notices = notices;
   }
 
   /**
@@ -88,64 +69,39 @@ export class DsnWriter {
 
   async #writeOne(group: readonly Envelope[]): Promise<void> {
     for (const { id } of group) this.#busy.add(id);
-    const message = this.#newMessageId();
-    let queued = false;
     try {
-      const { origin, sender } = group[0]!;
-      if (sender === null) return this.#drop(group, "no return path");
-      const order = { message, sender: null, rcpt: sender, origin: localOrigin(origin.smtpname) };
-      const expansion = await this.#expand(order);
-      if (!expansion.ok && expansion.code >= 500) return this.#drop(group, `${expansion.code} ${expansion.text}`);
-      if (!expansion.ok) return this.#again(group, `${expansion.code} ${expansion.text}`);
-      if (expansion.targets.length === 0) return this.#drop(group, "its address leads nowhere");
-      queued = this.#queue.ids.take(this, message);
-      await this.#enqueue(group, order, expansion);
+      await this.#notices.withId((message) => this.#writeAs(message, group));
     } catch (error) {
       this.#again(group, systemReason(error));
-    } finally {
-      if (!queued) this.#ids.push(message);
     }
   }
 
-  /** Where the notice goes. The envelopes of what smtp brings are checked like this too. */
-  async #expand(order: Order): Promise<Expansion> {
-    const { result } = await this.#lookup.ask<"expanded">({ type: "expand", tls: false, ...order });
-    const sound = !result.ok || result.targets.every((target, index) => {
-      return this.#queue.mac.verify({ ...order, ...target, internal: result.internal[index] ?? false }, target.mac);
-    });
-    if (sound) return result;
-    throw new Error("lookup has not decided where it goes");
+  async #writeAs(message: MessageId, group: readonly Envelope[]): Promise<void> {
+    const { origin, sender } = group[0]!;
+    if (sender === null) return this.#drop(group, "no return path");
+    const order = { message, sender: null, rcpt: sender, origin: localOrigin(origin.smtpname) };
+    const expansion = await this.#notices.expand(order);
+    if (!expansion.ok && expansion.code >= 500) return this.#drop(group, `${expansion.code} ${expansion.text}`);
+    if (!expansion.ok) return this.#again(group, `${expansion.code} ${expansion.text}`);
+    if (expansion.targets.length === 0) return this.#drop(group, "its address leads nowhere");
+    await this.#enqueue(group, order, expansion);
   }
 
-  async #enqueue(group: readonly Envelope[], order: Order, { targets, grant }: Expanded): Promise<void> {
-    const queue = this.#queue;
-    const { store } = queue;
-    const { message: id, origin, rcpt } = order;
-    const number = messageNumber(id), original = messageNumber(group[0]!.id);
-    const body = await this.#signer.sign(id, grant, await this.#compose(group, id));
+  async #enqueue(group: readonly Envelope[], order: NoticeOrder, { targets, grant }: Expanded): Promise<void> {
+    const queue = this.#queue, { store } = queue;
+    const { message } = order, original = messageNumber(group[0]!.id);
+    const text = await this.#compose(group, message);
     const handling = dsnHandling(group[0]!);
-    const envelopes = makeEnvelopes({ message: id, origin, rcpt, handling }, targets, queue.clock.now());
-    const chunks = Math.ceil(body.length / CHUNK_BYTES);
-    const parts = await Promise.all(
-      Array.from(
-        { length: chunks },
-        (_, i) => store.makeChunk(number, i, body.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)),
-      ),
-    );
-    const rows = envelopes.map((content) => store.makeEnvelope(content));
-    let written = false, erase = false;
-    queue.commits.now({
-      bytes: body.length,
-      apply: () => {
+    const envelopes = this.#notices.envelopes(order, targets, { dsn: NO_DSN, handling });
+    let erase = false;
+    await this.#notices.enqueue({ message, text, grant, envelopes }, {
+      claim: () => {
         // The administrator may have removed them meanwhile.
-        written = group.filter((each) => store.removeEnvelope(rowOf(each.id))).length > 0;
-        if (!written) return;
-        erase = store.sweep(original);
-        store.addMessage(number, { bytes: body.length, chunks });
-        for (const [i, part] of parts.entries()) store.putChunk(number, i, part);
-        for (const row of rows) store.putEnvelope(row);
+        const found = group.filter((each) => store.removeEnvelope(rowOf(each.id))).length > 0;
+        erase = found && store.sweep(original);
+        return found;
       },
-      done: () => {
+      done: (written) => {
         for (const each of group) {
           queue.recent.removeEnvelope(rowOf(each.id));
           queue.settled(each.id, { again: false });
@@ -153,12 +109,9 @@ export class DsnWriter {
         if (erase) queue.erase(original);
         this.#free(group);
         if (!written) return;
-        const kept = new Map(envelopes.map((content) => [envelopeNumber(content.id), freshEnvelope(content)]));
-        queue.recent.put(number, { bytes: body.length, chunks, first: body, envelopes: kept });
-        for (const content of envelopes) queue.enqueued(content);
         queue.tally.add("bounce.message");
         queue.tally.add("bounce.envelope", group.length);
-        if (queue.observer.traces("bounce")) traceWritten(queue, group, id);
+        if (queue.observer.traces("bounce")) traceWritten(queue, group, message);
         logWritten(queue, group, envelopes);
       },
       failed: () => {
@@ -192,7 +145,7 @@ export class DsnWriter {
       delaySeconds,
       ttlSeconds,
       now: this.#queue.clock.now(),
-      boundary: `${id}/${hex8(random32())}${hex8(random32())}${hex8(random32())}`,
+      boundary: newBoundary(id),
       messageId: `${id}${hex8(random32())}`,
       original: complete ? original : headerSection(original),
       complete,
@@ -287,11 +240,6 @@ export class DsnWriter {
   #free(group: readonly Envelope[]): void {
     for (const { id } of group) this.#busy.delete(id);
   }
-
-  #newMessageId(): MessageId {
-    if (this.#ids.length === 0) this.#ids = this.#queue.ids.reserve(this);
-    return this.#ids.pop()!;
-  }
 }
 
 /** One line for each recipient that a DSN is about: from the envelope that asked for it to those of the DSN. */
@@ -312,45 +260,9 @@ function traceWritten(queue: QueueState, group: readonly Envelope[], dsn: Messag
   );
 }
 
-/** The daemon itself as a client. */
-function localOrigin(smtpname: string): Origin {
-  return {
-    address: "local",
-    hostname: "localhost",
-    helo: smtpname,
-    smtpname,
-    tag: "",
-    username: "",
-    authenticated: false,
-  };
-}
-
 /** RFC 8689 §5: the DSN goes as the original had to. RFC 6533 §4: its `To` may be beyond ASCII. */
 function dsnHandling({ handling, sender }: Envelope): Handling | undefined {
   if (handling === undefined) return undefined;
   const { utf8Header: _, ...others } = handling;
   return isAscii(formatPath(sender)) ? others : { ...others, smtpUtf8: true, utf8Header: true };
-}
-
-function makeEnvelopes(
-  { message, origin, rcpt, handling }: {
-    readonly message: MessageId;
-    readonly origin: Origin;
-    readonly rcpt: EnvelopeContent["rcpt"];
-    readonly handling: Handling | undefined;
-  },
-  targets: readonly Deliverable[],
-  createdAt: number,
-): EnvelopeContent[] {
-  const ids = new Set<EnvelopeId>();
-  while (ids.size < targets.length) ids.add(newEnvelopeId(message));
-  const asked = handling === undefined ? {} : { handling };
-  const common = { sender: null, rcpt, origin, dsn: NO_DSN, internal: true, createdAt, ...asked };
-  return [...ids].map((id, i) => {
-    const target = targets[i]!;
-    const { agent, action, dest } = target;
-    const content = { ...common, id, agent, action, dest };
-    if (target.agent === "mta") return content;
-    return { ...content, user: target.user, subAddress: target.subAddress, exec: target.exec };
-  });
 }
