@@ -1,6 +1,7 @@
 /** Turns the isolate that it is loaded into against its neighbours: what a BroadcastChannel of the process names goes out through a door of it. */
 
 import type { ToIsolate } from "../../src/protocol/mod.ts";
+import { rootEnvelope } from "./redteam/root_envelope.ts";
 
 interface Order {
   readonly who: string;
@@ -47,7 +48,10 @@ const PAYLOADS: Readonly<Record<string, () => Payload>> = {
   }),
   // Well-formed: only the queue can see what is wrong with it.
   "mail for root's command": () => ({
-    message: [{ type: "commit", message: ids.at(-1), tail: new Uint8Array(1), envelopes: [envelopeOf(ids.at(-1)!)] }],
+    message: [{
+      ...{ type: "commit", message: ids.at(-1), tail: new Uint8Array(1) },
+      envelopes: [rootEnvelope(ids.at(-1)!, { action: "local", exec: "id > /tmp/owned" })],
+    }],
   }),
   "a job that nobody gave": () => ({
     message: [{ type: "take", message: ID, ids: [`${ID}${ID}`], mac: "0".repeat(64) }],
@@ -111,27 +115,6 @@ function listen(post: unknown): void {
   if (!Array.isArray(post) || post.length > 1000) return;
   for (const message of post) if (message?.type === "ids") ids = message.ids;
   if (ids.length > 0) given.resolve();
-}
-
-function envelopeOf(message: string): unknown {
-  const box = { local: "root", domain: "example.org" };
-  const address = "local", hostname = "localhost";
-  return {
-    id: `${message}00000001`,
-    sender: null,
-    rcpt: box,
-    dest: box,
-    origin: { address, hostname, helo: hostname, smtpname: hostname, tag: "", username: "", authenticated: true },
-    dsn: { notify: 0, ret: "", envid: "", orcpt: "" },
-    action: "local",
-    agent: "mda",
-    internal: true,
-    createdAt: 1,
-    user: "root",
-    subAddress: "",
-    exec: "id > /tmp/owned",
-    mac: "0".repeat(64),
-  };
 }
 
 const orders = new BroadcastChannel("hostile");

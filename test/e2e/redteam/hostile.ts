@@ -5,6 +5,7 @@
 
 import { callsOf, type Owned } from "./calls.ts";
 import { pbkdf2Sync } from "node:crypto";
+import { rootEnvelope } from "./root_envelope.ts";
 import { PortTransport, SocketTransport, type Transport } from "../../../src/isolate/mod.ts";
 
 type Everything = typeof import("./everything.ts");
@@ -36,12 +37,12 @@ const SIGN = { type: "sign", domain: "example.org", selector: "e1", hash: new Ui
 /** What is said, by name: the messages of one post. */
 const PAYLOADS: Readonly<Record<string, (post: Post) => readonly unknown[]>> = {
   // What only the receiver can see is wrong.
-  "mail for root": () => [commit(unused(), envelopeOf(unused()))],
-  "mail with a command": () => [commit(unused(), { ...envelopeOf(unused()), exec: "id > /tmp/owned" })],
+  "mail for root": () => [commit(unused(), rootEnvelope(unused(), { action: "inbox", exec: "" }))],
+  "mail with a command": () => [commit(unused(), rootEnvelope(unused(), { action: "inbox", exec: "id > /tmp/owned" }))],
   "other messages": ({ message }) => [
     { type: "abort", message },
     { type: "chunk", message, bytes: new Uint8Array(1) },
-    commit(message, envelopeOf(message)),
+    commit(message, rootEnvelope(message, { action: "inbox", exec: "" })),
     ...Array.from({ length: 5000 }, () => ({ type: "ids-wanted" })),
   ],
   "others' sessions":
@@ -75,27 +76,6 @@ function commit(message: string, envelope: unknown): unknown {
     message,
     tail: new TextEncoder().encode("Subject: owned\n\nowned\n"),
     envelopes: [envelope],
-  };
-}
-
-function envelopeOf(message: string): Record<string, unknown> {
-  const box = { local: "root", domain: "example.org" };
-  const address = "local", hostname = "localhost";
-  return {
-    id: `${message}00000001`,
-    sender: null,
-    rcpt: box,
-    dest: box,
-    origin: { address, hostname, helo: hostname, smtpname: hostname, tag: "", username: "", authenticated: true },
-    dsn: { notify: 0, ret: "", envid: "", orcpt: "" },
-    action: "inbox",
-    agent: "mda",
-    internal: true,
-    createdAt: 1,
-    user: "root",
-    subAddress: "",
-    exec: "",
-    mac: "0".repeat(64),
   };
 }
 
