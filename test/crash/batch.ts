@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { askControl, type ControlRequest } from "../../src/control/mod.ts";
 import type { ProcessName } from "../../src/protocol/mod.ts";
 import { Client } from "../e2e/client.ts";
-import { Daemon, type DaemonOptions, DOMAIN, Mailbox, OWNER } from "../e2e/harness.ts";
+import { Daemon, type DaemonOptions, DOMAIN, Mailbox, ownDaemon, OWNER } from "../e2e/harness.ts";
 import { processesOf } from "../e2e/walled_daemon.ts";
 import { type FakeServer, fakeServer, type ServerSession } from "../smtp_client/fake_server.ts";
 import { compose, identify, type Kind, originalOf, SentMail, type Sight, type Totals } from "./sent_mail.ts";
@@ -122,10 +122,7 @@ class Batch {
       },
       dataReply: (session) => batch.#take(session),
     });
-    const script = new URL("./daemon.ts", import.meta.url).pathname;
-    const program: DaemonOptions = process === null
-      ? { program: [Deno.execPath(), "run", "-A", "--no-check", "--cached-only", script] }
-      : { twoUsers: true };
+    const program: DaemonOptions = process === null ? { program: ownDaemon("crash/daemon.ts") } : { twoUsers: true };
     batch.#daemon = await Daemon.start({
       ...program,
       config: ({ port, mail, folder }) => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Client } from "./client.ts";
-import { DOMAIN, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
+import { DOMAIN, ownDaemon, OWNER, run, withDaemon } from "./harness.ts";
 import { freePort } from "../ports.ts";
 
 const HASH = "$6$abcdefgh$Bk2D4uYVcw0FbFPsWa0iJZ1DNfy8v6OjKcRcuBfMkWD1KdADPVnmQf5cr0O8HfAYpq1XrrjdgIRINkwgSKJ8/1";
@@ -211,10 +211,7 @@ Deno.test({
         "",
       ].join("\n"),
     );
-    const script = fileURLToPath(new URL("./shadow_daemon.ts", import.meta.url));
-    const program = [
-      ...[Deno.execPath(), "run", "--allow-all", "--no-check", "--config", `${PROJECT}/deno.json`, script, shadow],
-    ] as unknown as readonly [string, ...string[]];
+    const program = ownDaemon("e2e/shadow_daemon.ts", shadow);
     const config = () => `listen on 127.0.0.1 port ${submission} auth\nmatch from any for any reject\n`;
     try {
       await withDaemon({ program, config }, async (daemon) => {

@@ -6,7 +6,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { readKeyFile } from "../../src/dkim_keys/mod.ts";
 import { mailAuthDns, Resolver } from "../../src/dns/mod.ts";
 import { type FakeDns, fakeDns, txt, type Zone, type ZoneRecord } from "../dns/fake_dns.ts";
@@ -14,7 +13,7 @@ import { LIBCRYPTO_PATHS } from "../../src/signer/mod.ts";
 import { freePort } from "../ports.ts";
 import { Client } from "./client.ts";
 import { install } from "./filter_harness.ts";
-import { type Daemon, OWNER, PROJECT, run, withDaemon } from "./harness.ts";
+import { type Daemon, ownDaemon, OWNER, run, withDaemon } from "./harness.ts";
 import {
   HAS_PYTHON_DKIM,
   KeepingServer,
@@ -66,15 +65,7 @@ interface World {
 }
 
 /** smtpd whose first signer dies when it is asked to sign. */
-const MORTAL: readonly [string, ...string[]] = [
-  Deno.execPath(),
-  "run",
-  "--allow-all",
-  "--no-check",
-  "--config",
-  `${PROJECT}/deno.json`,
-  fileURLToPath(new URL("./mortal_daemon.ts", import.meta.url)),
-];
+const MORTAL = ownDaemon("e2e/mortal_daemon.ts");
 
 /** A daemon that relays to a server that keeps the mail. `config` stands behind `dkim` lines for example.org (RSA and Ed25519) and bücher.example. */
 async function withSigning(

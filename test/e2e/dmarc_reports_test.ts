@@ -3,22 +3,13 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { DkimVerifier } from "../../src/mail_auth/dkim/mod.ts";
 import { fakeDns, txt, type Zone } from "../dns/fake_dns.ts";
 import { Client } from "./client.ts";
 import { KeepingServer, type KeptMessage, latin1 } from "./kept_mail.ts";
-import { type Daemon, DOMAIN, OWNER, PROJECT, withDaemon } from "./harness.ts";
+import { type Daemon, DOMAIN, ownDaemon, OWNER, withDaemon } from "./harness.ts";
 
-const LATE: readonly [string, ...string[]] = [
-  Deno.execPath(),
-  "run",
-  "--allow-all",
-  "--no-check",
-  "--config",
-  `${PROJECT}/deno.json`,
-  fileURLToPath(new URL("./late_daemon.ts", import.meta.url)),
-];
+const LATE = ownDaemon("e2e/late_daemon.ts");
 
 const ZONE: Zone = {
   "good.test": [txt("v=spf1 ip4:127.0.0.1 -all")],

@@ -1,10 +1,9 @@
 /** Filters that are lost: the daemon stops and says why, sessions get 421, nothing passes unfiltered. With real programs. */
 
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { Client } from "./client.ts";
 import { ALL_PHASES, type FilterHarness, inbox, install, type Script } from "./filter_harness.ts";
-import { Daemon, DOMAIN, PROJECT, run, within } from "./harness.ts";
+import { Daemon, DOMAIN, ownDaemon, run, within } from "./harness.ts";
 
 interface Row {
   readonly because: string;
@@ -80,15 +79,7 @@ Deno.test("the daemon does not start with a filter that is none", async () => {
   }
 });
 
-const MORTAL: readonly [string, ...string[]] = [
-  Deno.execPath(),
-  "run",
-  "--allow-all",
-  "--no-check",
-  "--config",
-  `${PROJECT}/deno.json`,
-  fileURLToPath(new URL("./mortal_daemon.ts", import.meta.url)),
-];
+const MORTAL = ownDaemon("e2e/mortal_daemon.ts");
 
 Deno.test("when the filter isolate dies, its programs end, sessions get 421 and the daemon stops", async () => {
   const daemon = await Daemon.start({

@@ -151,6 +151,12 @@ export function systemUsers(): readonly [string, string] {
   return [first!, second];
 }
 
+/** A program to start instead of scripts/smtpd: a file of test/ that runs a daemon with all permissions, see own_daemon.ts. */
+export function ownDaemon(file: string, ...args: readonly string[]): readonly [string, ...string[]] {
+  const runtime = ["run", "--allow-all", "--no-check", "--cached-only", "--config", join(PROJECT, "deno.json")];
+  return [Deno.execPath(), ...runtime, join(PROJECT, "test", file), ...args];
+}
+
 /** One daemon in one folder; it can be killed and started again in the same place. */
 export class Daemon {
   readonly folder: string;

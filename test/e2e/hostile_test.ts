@@ -5,19 +5,10 @@
 
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
-import { fileURLToPath } from "node:url";
 import { Client } from "./client.ts";
-import { type Daemon, DOMAIN, maildirConfig, PROJECT, withDaemon } from "./harness.ts";
+import { type Daemon, DOMAIN, maildirConfig, ownDaemon, withDaemon } from "./harness.ts";
 
-const HOSTILE: readonly [string, ...string[]] = [
-  Deno.execPath(),
-  "run",
-  "--allow-all",
-  "--no-check",
-  "--config",
-  `${PROJECT}/deno.json`,
-  fileURLToPath(new URL("./hostile_daemon.ts", import.meta.url)),
-];
+const HOSTILE = ownDaemon("e2e/hostile_daemon.ts");
 
 interface Row {
   readonly who: string;

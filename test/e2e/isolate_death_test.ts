@@ -4,19 +4,10 @@
  */
 
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { Client } from "./client.ts";
-import { DOMAIN, PROJECT, withDaemon } from "./harness.ts";
+import { DOMAIN, ownDaemon, withDaemon } from "./harness.ts";
 
-const MORTAL: readonly [string, ...string[]] = [
-  Deno.execPath(),
-  "run",
-  "--allow-all",
-  "--no-check",
-  "--config",
-  `${PROJECT}/deno.json`,
-  fileURLToPath(new URL("./mortal_daemon.ts", import.meta.url)),
-];
+const MORTAL = ownDaemon("e2e/mortal_daemon.ts");
 
 const encoder = new TextEncoder();
 

@@ -3,24 +3,12 @@
  * smtp and control when `smtp` and `stat` are traced, the first signer when it is asked to sign.
  */
 
-import { parseConfig } from "../../src/smtpd_conf/mod.ts";
-import { runDaemon } from "../../src/daemon/mod.ts";
+import { runOwnDaemon } from "./own_daemon.ts";
 
-const file = Deno.args[Deno.args.indexOf("-f") + 1]!;
-const paused = { smtp: false, mda: Deno.args.includes("-P"), mta: false };
-const parsed = parseConfig(file, { defines: [], files: { readText: Deno.readTextFileSync } });
-if (!parsed.ok) throw new Error(JSON.stringify(parsed));
-await runDaemon({
-  config: parsed.config,
-  env: Deno.env,
-  log: "stderr",
-  verbose: false,
-  traces: [],
-  paused,
-  entry: (role) =>
-    ["queue", "filter", "smtp", "control", "signer"].includes(role)
-      ? new URL(`./mortal_${role}.ts`, import.meta.url)
-      : new URL(`../../workers/${role}.ts`, import.meta.url),
-  onready: () => console.error("info: Vaultpost (mortal) starting"),
+const MORTAL = ["queue", "filter", "smtp", "control", "signer"];
+
+await runOwnDaemon({
+  name: "mortal",
+  paused: { smtp: false, mda: Deno.args.includes("-P"), mta: false },
+  entry: (role) => MORTAL.includes(role) ? new URL(`./mortal_${role}.ts`, import.meta.url) : undefined,
 });
-Deno.exit(0);
