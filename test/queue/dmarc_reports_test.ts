@@ -204,7 +204,7 @@ Deno.test("at every moment there is either what a report is made of, or its mail
   await withReporter(WANTED, async (reporter, spool) => {
     reporter.count(result());
     await enqueue(reporter.harness);
-    const states: { readonly rows: number; readonly mails: number }[] = [];
+    const states = [stateOf(spool)];
     // Between two turns the files are what a crash would leave.
     const timer = setInterval(() => states.push(stateOf(spool)), 0);
     await reporter.pass(MIDNIGHT + HOUR_MS);
