@@ -99,6 +99,11 @@ ensure_package() {
   ensure_unpacked "$1" || refresh_lists_and ensure_unpacked "$1" || say "Debian's $1 could not be had"
 }
 
+ensure_opendkim() {
+  ensure_package opendkim
+  if [ -x "$tools/opendkim/usr/sbin/opendkim" ]; then link_tool opendkim usr/sbin/opendkim; fi
+}
+
 ensure_test_tools() {
   ensure_commands
   ensure_postfix_tools
@@ -106,10 +111,10 @@ ensure_test_tools() {
   # are loaded together.
   ensure_package postfix
   loading=
-  for package in opensmtpd libfaketime python3-dkim python3-authres opendkim rspamd; do
+  for package in opensmtpd libfaketime python3-dkim python3-authres rspamd; do
     ensure_package $package &
     loading="$loading $!"
   done
+  ensure_opendkim
   for pid in $loading; do wait "$pid" || :; done
-  if [ -x "$tools/opendkim/usr/sbin/opendkim" ]; then link_tool opendkim usr/sbin/opendkim; fi
 }

@@ -165,10 +165,10 @@ function invalid(terminal: Terminal, text: string): number {
 async function run(command: ParsedCommand, env: Environment, terminal: Terminal): Promise<number> {
   // Only this command loads the library that hashes.
   if ("encrypt" in command) return await (await import("./encrypt.ts")).encryptMain(command.encrypt, terminal);
-  // Only this one loads what reads mail.
   if ("dkimGenerate" in command) {
     return await (await import("./dkim.ts")).generateMain(command.dkimGenerate, env, terminal);
   }
+  // Only this one loads what reads mail.
   if ("dmarcRead" in command) {
     return await (await import("./dmarc/read.ts")).readDmarcReports(command.dmarcRead, terminal);
   }
