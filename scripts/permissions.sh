@@ -49,7 +49,7 @@ become() {
         --allow-read --allow-write --allow-net --allow-run --allow-ffi \
         --allow-sys=uid,gid,hostname,networkInterfaces,cpus,statfs \
         --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_MAIL,SMTPD_LIBEXEC,ASR_CONFIG,TZ,PATH,SMTPD_SCRIPT \
-        --allow-env=SMTPD_USER,SMTPD_QUEUE_USER,SMTPD_STATE,DENO_DIR \
+        --allow-env=SMTPD_USER,SMTPD_QUEUE_USER,SMTPD_STATE,DENO_DIR,SQLITE_TMPDIR \
         --allow-env=LISTEN_FDS,LISTEN_PID,NOTIFY_SOCKET "$@"
       ;;
     smtpctl | mailq)

@@ -37,6 +37,7 @@ import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf }
 import { type Place, resolveListeners } from "./sockets/listeners.ts";
 import { Native } from "./machine/native.ts";
 import { type OneProcessWall, oneProcessWall, putUpWall } from "./one_process.ts";
+import { oneProcessFiles } from "./one_process_files.ts";
 import { grantsFor, resolverGrants } from "./permissions.ts";
 import { type OtherProcess, RunningWalls } from "./running_walls.ts";
 import { ResolverKeeper } from "./machine/resolver_keeper.ts";
@@ -216,7 +217,9 @@ class Daemon {
     this.#lookupRequests.systemLogins = settings.lookup.authTables.includes(null);
     const grants = grantsFor(settings);
     const { processes, others } = this.#processes(grants);
-    const wall = processes === undefined ? oneProcessWall(settings, Deno.uid() ?? 0) : null;
+    const wall = processes === undefined
+      ? oneProcessWall(settings, Deno.uid() ?? 0, () => oneProcessFiles({ config, env, settings }))
+      : null;
     this.#walls = this.#runningWalls(wall, others);
     if (wall !== null) this.#wallInOneProcess(wall);
     this.#supervisor = new Supervisor(
@@ -265,18 +268,24 @@ class Daemon {
 
   /** Before the first isolate starts. */
   #wallInOneProcess(wall: OneProcessWall): void {
-    const missing = putUpWall(wall);
-    if (missing === null) return;
-    const text = `this process does without its filter of system calls: ${missing}`;
-    // Root in a container has often no right to one that leaves programs theirs: everyday, and `smtpd -n -v` shows it.
-    if (wall.programs) this.#debug(() => text);
-    else this.#log("warn", `warn: ${text}`);
+    // SQLite's, for what does not fit into memory: no other folder is open behind Landlock.
+    if (wall.landlock !== null) Deno.env.set("SQLITE_TMPDIR", spoolPath(this.#options.env));
+    for (const missing of putUpWall(wall)) {
+      const text = `this process does without ${missing}`;
+      // Root in a container has often no right to a filter that leaves programs theirs: everyday, and `smtpd -n -v` shows it.
+      if (wall.programs) this.#debug(() => text);
+      else this.#log("warn", `warn: ${text}`);
+    }
   }
 
   /** `wall`: of the one process. */
   #runningWalls(wall: OneProcessWall | null, others: readonly OtherProcess[]): RunningWalls {
     return new RunningWalls({
-      own: { name: wall === null ? "parent" : "smtpd", filtered: wall !== null && wall.seccomp !== null },
+      own: {
+        name: wall === null ? "parent" : "smtpd",
+        filtered: wall !== null && wall.seccomp !== null,
+        landlock: wall !== null && wall.landlock !== null,
+      },
       others,
       isolates: () => this.#supervisor.running,
       now: this.#clock.steady,

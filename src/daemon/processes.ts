@@ -78,7 +78,7 @@ export function processPlans(
 }
 
 /** The files of the program and of the packages that it uses, which workers are loaded from; none where they are in the binary. */
-function programFiles(denoDir: string | null): string[] {
+export function programFiles(denoDir: string | null): string[] {
   if (denoDir === null) return [];
   const main = dirname(fileURLToPath(Deno.mainModule));
   const own = ["src", "workers", "deno.json", "deno.lock"].map((file) => `${root}${file}`);

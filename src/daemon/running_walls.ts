@@ -1,6 +1,6 @@
 /** What stands around the processes that run, for `smtpctl show status`: what the kernel says now, whatever was meant; and what is missing. */
 
-import { type KernelWalls, readWalls, type WallsRead } from "../kernel/mod.ts";
+import { type KernelWalls, landlockStands, readWalls, type WallsRead } from "../kernel/mod.ts";
 import type { Grants, ProcessWalls, Role } from "../protocol/mod.ts";
 import { processOf } from "../protocol/processes.ts";
 import { describeGrant } from "./permissions.ts";
@@ -24,8 +24,8 @@ interface RunningIsolate {
 }
 
 export interface RunningSystem {
-  /** This process: its name, and whether a filter of system calls was to be put up in it. */
-  readonly own: { readonly name: string; readonly filtered: boolean };
+  /** This process: its name, and whether a filter of system calls, and Landlock, were to be put up in it. */
+  readonly own: { readonly name: string; readonly filtered: boolean; readonly landlock?: boolean };
   readonly others: readonly OtherProcess[];
   isolates(): readonly RunningIsolate[];
   /** In ms, ever growing. */
@@ -70,14 +70,16 @@ export class RunningWalls {
   }
 
   #lookAtOwn(): ProcessWalls {
-    const { name, filtered } = this.#system.own;
+    const { name, filtered, landlock = false } = this.#system.own;
     const here = this.#system.others.length === 0 ? () => true : (role: Role) => processOf(role) === null;
     const isolates = this.#isolates(here);
     const read = this.#readOr(Deno.pid);
     if (read === null) return { process: name, pid: Deno.pid, stands: [], says: [], missing: [UNKNOWN], isolates };
     const lacksFilter = filtered && read.seccompFilters <= this.#filtersBefore;
-    const missing = lacksFilter ? [FILTER] : [];
-    return { process: name, pid: Deno.pid, stands: wordsFor(read, null), says: [], missing, isolates };
+    const walled = landlock && landlockStands();
+    const missing = [...lacksFilter ? [FILTER] : [], ...landlock && !walled ? [FILES] : []];
+    const stands = [...wordsFor(read, null), ...walled ? [FILES] : []];
+    return { process: name, pid: Deno.pid, stands, says: [], missing, isolates };
   }
 
   async #lookAt({ name, walls, host }: OtherProcess): Promise<ProcessWalls> {
@@ -116,7 +118,9 @@ export class RunningWalls {
   }
 }
 
-const LANDLOCK = "files and TCP as Landlock allows", FILTER = "a filter of system calls";
+const LANDLOCK = "files and TCP as Landlock allows",
+  FILES = "files as Landlock allows",
+  FILTER = "a filter of system calls";
 const NETWORK = "a network of its own", IPC = "IPC of its own", PROC = "a /proc of its own";
 const PRIVILEGES = "no new privileges", UNKNOWN = "what the kernel says, which cannot be read";
 

@@ -12,6 +12,7 @@ export {
 } from "./descriptor_socket.ts";
 export { launch, type Launched, type LaunchPlan, needDescriptors } from "./launch.ts";
 export { KernelError, LIBC_PATHS } from "./libc.ts";
+export { restrictThread } from "./landlock.ts";
 export { makeReadOnly } from "./read_only.ts";
 export {
   type KernelSupport,
@@ -23,4 +24,4 @@ export {
 } from "./read_walls.ts";
 export { shutDown, socketCookie } from "./sockets.ts";
 export { installSeccomp } from "./seccomp.ts";
-export { describeSeccomp, describeWalls, type KernelWalls, type SeccompRules } from "./walls.ts";
+export { describeSeccomp, describeWalls, type KernelWalls, type LandlockRules, type SeccompRules } from "./walls.ts";

@@ -15,22 +15,31 @@ export interface SeccompRules {
   readonly exec: boolean;
 }
 
-/**
- * What a process gets, besides a /proc in which it sees itself alone. Paths are absolute; a rule stands for the file that is there at the start, so that a file that
- * is replaced needs its folder named.
- */
-export interface KernelWalls {
-  /** Null: stays what the parent is. */
-  readonly user: { readonly name: string; readonly uid: number; readonly gid: number } | null;
-  /** New, empty network and IPC namespaces. */
-  readonly ownNetwork: boolean;
+/** What Landlock lets through. Paths are absolute; a rule stands for the file that is there when it is made. */
+export interface LandlockRules {
   /** Files, and folders beneath which files may be read. */
   readonly read: readonly string[];
   /** Read and executed. */
   readonly execute: readonly string[];
   /** Read, written, made, removed: regular files and folders. These have to exist. */
   readonly write: readonly string[];
-  /** "connect": to anywhere, and binds no port of its choice. */
+  /** Folders as those of `write`, in which unix sockets may be made as well. */
+  readonly sockets?: readonly string[];
+  /** "connect": to anywhere, and binds no port of its choice. "any": as without. */
+  readonly tcp: "none" | "connect" | "any";
+  /** True: signals, and abstract sockets, reach other processes as without. */
+  readonly neighbours?: boolean;
+}
+
+/**
+ * What a process gets, besides a /proc in which it sees itself alone. Paths are absolute; a rule stands for the file that is there at the start, so that a file that
+ * is replaced needs its folder named.
+ */
+export interface KernelWalls extends LandlockRules {
+  /** Null: stays what the parent is. */
+  readonly user: { readonly name: string; readonly uid: number; readonly gid: number } | null;
+  /** New, empty network and IPC namespaces. */
+  readonly ownNetwork: boolean;
   readonly tcp: "none" | "connect";
   readonly seccomp: SeccompRules;
 }

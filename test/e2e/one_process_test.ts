@@ -121,7 +121,10 @@ match from any for any action "out"
         assert.deepEqual(wallsOf(daemon.pid), ["seccomp 2, no-new-privs 1"]);
         await sendTo(daemon.port);
         assert.match(await delivered(sink.folder), /Subject: walls/);
-        assert.equal((await daemon.tool("smtpctl", ["show", "status"])).code, 0);
+        const status = await daemon.tool("smtpctl", ["show", "status"]);
+        assert.equal(status.code, 0);
+        assert.match(status.stdout, /, no new privileges, a filter of system calls, files as Landlock allows$/m);
+        assert.doesNotMatch(status.stdout, /missing/);
         assert.match(await shownBy(daemon, program), /^One process: .*seccomp: no kernel interfaces, no programs, /m);
       });
     } finally {

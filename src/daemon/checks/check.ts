@@ -12,6 +12,7 @@ import { loadCertificates, readIfPresent } from "../files.ts";
 import { resolveListeners } from "../sockets/listeners.ts";
 import { NameService } from "../machine/name_service.ts";
 import { describeOneProcess, oneProcessWall } from "../one_process.ts";
+import { oneProcessFiles } from "../one_process_files.ts";
 import { describeProcesses } from "../describe_processes.ts";
 import { describeGrants, grantsFor } from "../permissions.ts";
 import { filterPrograms } from "../programs.ts";
@@ -59,10 +60,11 @@ export async function checkConfig(
   });
   if (!options.verbose) return warnings;
   const grants = grantsFor(settings);
+  const wall = () => oneProcessWall(settings, Deno.uid() ?? 0, () => oneProcessFiles({ config, env, settings }));
   const denoDir = Deno.build.standalone ? null : env.get("DENO_DIR") ?? null;
   return [
     ...warnings,
-    ...users === null ? [`One process: ${describeOneProcess(oneProcessWall(settings, Deno.uid() ?? 0))}`] : [],
+    ...users === null ? [`One process: ${describeOneProcess(wall())}`] : [],
     "What each isolate may do:",
     ...describeGrants(grants).map((line) => `  ${line}`),
     ...users === null ? [] : describeProcesses(grants, users, { program: Deno.execPath(), denoDir }),

@@ -1,0 +1,84 @@
+/**
+ * Which files the one process may use behind Landlock, where all isolates share it and it starts no programs. It is the sum of what its isolates and main use:
+ * what the configuration names, in its folders, since files are replaced there; the system's own files; the program's.
+ */
+
+import { dirname } from "node:path";
+import type { Config, Environment } from "../config/mod.ts";
+import { controlSocketPath, libexecDirectory, spoolPath, statePath } from "../config/paths.ts";
+import type { LandlockRules } from "../kernel/mod.ts";
+import { tableFilesOf } from "../lookup/mod.ts";
+import type { Settings } from "../protocol/mod.ts";
+import { resolverFiles } from "./machine/machine_names.ts";
+import { programFiles } from "./processes.ts";
+
+/** Of the system: its configuration, its libraries and their data, what the kernel tells. No mail, no homes, nothing that is temporary. */
+const SYSTEM_FOLDERS = ["/etc", "/usr", "/lib", "/lib64", "/sys", "/dev/null", "/dev/urandom", "/dev/random"];
+
+/** What the rules follow from. */
+export interface OneProcessSource {
+  readonly config: Config;
+  readonly env: Environment;
+  readonly settings: Pick<Settings, "lookup">;
+}
+
+/** Returns the rules. What is not there now is left out: it is not used, or it cannot be used after it was made. */
+export function oneProcessFiles({ config, env, settings }: OneProcessSource): LandlockRules {
+  const keys = config.dkim.map(({ keyFile }) => keyFile);
+  const named = [
+    ...Object.values(config.declared).map(({ file }) => file),
+    config.file,
+    ...Object.values(config.pki).flatMap(({ certFile, keyFile }) => [certFile, keyFile]),
+    ...Object.values(config.ca),
+    ...keys,
+    ...[config.queue.encryption, ...config.queue.oldKeys].flatMap((key) => key?.kind === "file" ? [key.path] : []),
+    ...tableFilesOf(settings.lookup),
+    ...resolverFiles(env),
+  ];
+  const program = programFiles(env.get("DENO_DIR") ?? null);
+  return {
+    read: present([...SYSTEM_FOLDERS, ...program, libexecDirectory(env), ...named.flatMap(foldersOf)]),
+    execute: [],
+    // A rotation of DKIM makes the next keys beside those that are there.
+    write: present([spoolPath(env), statePath(env), ...keys.flatMap(foldersOf)]),
+    sockets: present([dirname(controlSocketPath(env))]),
+    // A configuration that is read again may name other addresses.
+    tcp: "any",
+    // Seccomp refuses signals where no programs are started, and a service manager may listen on an abstract socket.
+    neighbours: true,
+  };
+}
+
+/** Returns those of `rules` that `stands` does not let through, each in words. */
+export function beyond(stands: LandlockRules, rules: LandlockRules): readonly string[] {
+  const has = (folders: readonly (readonly string[])[], path: string) =>
+    folders.flat().some((folder) => path === folder || path.startsWith(folder === "/" ? folder : `${folder}/`));
+  const { read, write, sockets = [] } = stands;
+  return [
+    ...rules.read.filter((path) => !has([read, write, sockets], path)).map((path) => `it may not read ${path}`),
+    ...rules.write.filter((path) => !has([write, sockets], path)).map((path) => `it may not write ${path}`),
+    ...(rules.sockets ?? []).filter((path) => !has([sockets], path)).map((path) => `it may not listen in ${path}`),
+  ];
+}
+
+/** The folder of a file, and that of the file which a link of that name leads to now. */
+function foldersOf(path: string): readonly string[] {
+  const folders = [dirname(path)];
+  try {
+    folders.push(dirname(Deno.realPathSync(path)));
+  } catch {
+    // It is not there yet, or may not be looked at.
+  }
+  return folders;
+}
+
+function present(paths: readonly string[]): readonly string[] {
+  return [...new Set(paths)].filter((path) => {
+    try {
+      Deno.statSync(path);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
