@@ -12,6 +12,8 @@ state=$root/.deno
 deno=$state/deno-$deno_version
 
 export DENO_DIR="$state/cache" DENO_NO_UPDATE_CHECK=1
+# An installation has its packages under the name of this registry (.npmrc), whatever the environment says.
+if [ -f "$state/installation" ]; then export NPM_CONFIG_REGISTRY=https://registry.npmjs.org/; fi
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -74,8 +76,7 @@ remedy_for() {
   case $1 in
     "$root" | "$root"/*) printf '%s' "Make them root's (chown -R root:root and chmod -R go-w $root), or run this as their owner" ;;
     *)
-      printf '%s' "That folder is above the project: move the project to where root alone may write, such as /usr/local/lib/vaultpost"
-      printf '%s' " (mv $root /usr/local/lib/vaultpost && chown -R root:root /usr/local/lib/vaultpost && chmod -R go-w /usr/local/lib/vaultpost), or run this as its owner"
+      printf '%s' "That folder is above the project: scripts/install puts the program where root alone may write, below /usr/local; or run this as its owner"
       ;;
   esac
 }
@@ -93,13 +94,32 @@ fits() {
 # Checksum of what decides which packages belong here.
 locked() { cksum "$root/deno.json" "$root/deno.lock" 2>/dev/null | cut -d ' ' -f 1,2 | tr '\n' ' '; }
 
+# True in an installation (scripts/install), which has the runtime and the packages from the start, and is not looked at file by file.
+is_installation() { [ -f "$state/installation" ] && [ -x "$deno" ] && has_glibc && { [ ! -e /etc/alpine-release ] || fits "$deno"; }; }
+
+# False where the C library is another one, such as the musl of Alpine: the runtime does not start there.
+has_glibc() {
+  for loader in /lib64/ld-linux-x86-64.so.2 /lib/ld-linux-aarch64.so.1; do
+    [ ! -e "$loader" ] || return 0
+  done
+  return 1
+}
+no_glibc="Vaultpost does not run here: its runtime, Deno, needs the C library glibc, which Alpine and other systems with musl do not have. Run it on Debian, Ubuntu, Fedora or Arch, or in a container of one of them"
+
 installed() {
+  is_installation && return
   [ -x "$deno" ] && fits "$deno" && [ -f "$state/installed" ] && [ "$(cat "$state/installed")" = "$(locked)" ]
 }
 
 # Makes Deno and the packages ready; silent and quick, and without the network, when they are.
 ensure_deno() {
-  installed && return
+  if installed; then return; fi
+  if [ -f "$state/installation" ]; then
+    reason="The runtime $deno is missing or does not run: install Vaultpost again"
+    { has_glibc && [ ! -e /etc/alpine-release ]; } || reason=$no_glibc
+    not_ready "$reason" "$@"
+    return
+  fi
   { mkdir -p "$state" && [ -w "$state" ]; } 2>/dev/null || {
     not_ready "Deno is not ready in $state, and you may not write there: let the owner of the folder run scripts/smtpd --version once" "$@"
     return
@@ -190,6 +210,7 @@ npm_deno() {
     'Linux aarch64' | 'Linux arm64') platform=linux-arm64-glibc expected=$deno_sha256_arm64 ;;
     *) fail "Deno $deno_version is not on the PATH, and no checksum of npm's is known for this machine ($(uname -sm)): put Deno $deno_version on the PATH" ;;
   esac
+  has_glibc || fail "$no_glibc"
   place=$state/npm-$deno_version
   binary=$place/node_modules/@deno/$platform/deno
   [ -d "$place" ] || install_npm_deno

@@ -81,7 +81,7 @@ export function processPlans(
 export function programFiles(denoDir: string | null): string[] {
   if (denoDir === null) return [];
   const main = dirname(fileURLToPath(Deno.mainModule));
-  const own = ["src", "workers", "deno.json", "deno.lock"].map((file) => `${root}${file}`);
+  const own = ["src", "workers", "deno.json", "deno.lock", ".npmrc"].map((file) => `${root}${file}`);
   return [...new Set([main, ...own]), denoDir];
 }
 

@@ -90,7 +90,7 @@ for (const { name, folder: folderMode, file, owner = [0, 0], closedTo } of rows)
 
 /** The parts of a project, each of which can be closed to others. */
 const PARTS: readonly (readonly [closed: string, mode: number, remedy: RegExp])[] = [
-  ["..", 0o700, /^move the project to .*, open the folder \(chmod o\+x \S+\), or start smtpd with --one-user$/],
+  ["..", 0o700, /^run scripts\/install, which .*, open the folder \(chmod o\+x \S+\), or start smtpd with --one-user$/],
   [".", 0o700, /^use chmod -R go\+rX \S+, or start/],
   ["src", 0o740, /^use chmod -R go\+rX \S+, or start/],
   ["src/part/file.ts", 0o600, /^use chmod -R go\+rX \S+, or start/],

@@ -1,9 +1,10 @@
-/** scripts/install as root, in a mount namespace with an /etc of its own: no user of this machine is made or changed. */
+/** scripts/install as root, in a mount namespace with an /etc of its own: no user of this machine is made or changed, and nothing is put into it. */
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 
 const INSTALL = fileURLToPath(new URL("../../scripts/install", import.meta.url));
+const UNINSTALL = fileURLToPath(new URL("../../scripts/uninstall", import.meta.url));
 const ROOT = Deno.uid() === 0;
 
 interface Ran {
@@ -33,14 +34,19 @@ async function inOwnEtc(body: (shell: (commands: string) => Promise<Ran>, folder
       const text = await Deno.readTextFile(path).catch(() => "");
       await Deno.writeTextFile(path, text.split("\n").filter((line) => !/^_?smtp[dq]?:/.test(line)).join("\n"));
     }
-    await Deno.remove(`${folder}/etc/vaultpost`, { recursive: true }).catch(() => {});
+    for (const made of ["vaultpost", "smtpd.conf", "mail", "aliases"]) {
+      await Deno.remove(`${folder}/etc/${made}`, { recursive: true }).catch(() => {});
+    }
     await Deno.chmod(folder, 0o755);
     const enter = `mount --bind ${folder}/etc /etc && mount -t tmpfs none /var/log && `;
     await body(
       (commands) =>
         run(["unshare", "-m", "--propagation", "private", "sh", "-ec", enter + commands], {
           install: INSTALL,
+          uninstall: UNINSTALL,
+          PREFIX: `${folder}/usr`,
           SMTPD_SPOOL: `${folder}/spool`,
+          SMTPD_SOCKET: `${folder}/smtpd.sock`,
           spool: `${folder}/spool`,
         }),
       folder,
@@ -67,11 +73,14 @@ Deno.test(
         assert.match(stdout, /No such file/, "and no folder");
       });
       await test.step("then the folders, with their owners and modes", async () => {
-        const { code, stdout, stderr } = await shell(`$install; ${SHOWN}`);
+        const { code, stdout, stderr } = await shell(
+          `$install; ${SHOWN}; $PREFIX/sbin/smtpd -n >&2; find $PREFIX ! -user 0 -o -perm -0020 ! -type l`,
+        );
         assert.equal(code, 0, stderr);
+        assert.match(stderr, /configuration OK\n$/, "the first configuration works as it stands");
         assert.match(
           stderr,
-          /^The user smtpd is there .*\nThe user smtpq is there .*\nMade the folder \/etc\/vaultpost\n/,
+          /^The user smtpd is there .*\nThe user smtpq is there .*\nMade \/etc\/vaultpost\/smtpd.conf, .*\nMade \/etc\/aliases: .*\nInstalled Vaultpost .* below .*\/usr\n/,
         );
         assert.match(stderr, /Made the folder .*\/spool for the user smtpq\n/);
         assert.equal(
@@ -80,13 +89,16 @@ Deno.test(
             "smtpq smtpq 711\nroot root 1733\nroot root 755\n",
         );
       });
-      await test.step("again, it changes nothing", async () => {
+      await test.step("again, it replaces the program and changes nothing else", async () => {
         await Deno.chmod(`${folder}/etc/vaultpost`, 0o750);
+        await Deno.rename(`${folder}/etc/vaultpost/smtpd.conf`, `${folder}/etc/smtpd.conf`);
         const before = await Deno.readTextFile(`${folder}/etc/passwd`);
         const { code, stdout, stderr } = await shell(`$install; ${SHOWN}`);
         assert.equal(code, 0, stderr);
         assert.doesNotMatch(stderr, /Made/);
+        assert.match(stderr, /The configuration \/etc\/smtpd.conf is there: smtpd takes that one/);
         assert.match(stdout, /root root 750\n$/);
+        assert.deepEqual([...Deno.readDirSync(`${folder}/etc/vaultpost`)], []);
         assert.equal(await Deno.readTextFile(`${folder}/etc/passwd`), before);
       });
     });
@@ -105,10 +117,10 @@ Deno.test(
       });
       await test.step("other names", async () => {
         const { code, stdout, stderr } = await shell(
-          `export SMTPD_USER=mail_front SMTPD_QUEUE_USER=mail-queue; $install; stat -c %U $spool; id -un mail_front`,
+          `export SMTPD_USER=mail_front SMTPD_QUEUE_USER=mail-queue; $install --users; id -un mail_front mail-queue`,
         );
         assert.equal(code, 0, stderr);
-        assert.equal(stdout, "mail-queue\nmail_front\n");
+        assert.equal(stdout, "mail_front\nmail-queue\n");
       });
       await test.step("BusyBox's adduser", async () => {
         await Deno.mkdir(`${folder}/bin`);
@@ -132,6 +144,14 @@ Deno.test(
 
 const REFUSED: readonly (readonly [command: string, says: RegExp])[] = [
   ["$install --usres", /unknown argument --usres/],
+  ["PREFIX=usr/local $install", /The prefix "usr\/local" is relative/],
+  ["$install --prefix '/opt/a b'", /"\/opt\/a b" has a character/],
+  ["$install --prefix=/opt/a,b", /\(no blank, comma or %\)/],
+  ["$install --prefix /opt/100%", /\(no blank, comma or %\)/],
+  ["$install --prefix /opt/../etc", /has \/\/, \/\.\/ or \/\.\.\//],
+  ["$install --prefix", /--prefix needs a folder/],
+  ["PREFIX=/ $install", /did you mean \/usr\?/],
+  ["$uninstall", /There is no list of installed files at .*\/usr\/lib\/vaultpost\/installed-files/],
   ["SMTPD_USER=root $install --users", /The user root is root/],
   ["SMTPD_USER=one SMTPD_QUEUE_USER=one $install", /are both one: name two users/],
   ["SMTPD_USER=-x $install", /"-x" is no name of a user/],
@@ -154,5 +174,5 @@ Deno.test("scripts/install is for root", async () => {
   const command = ROOT ? ["setpriv", "--reuid=65534", "--clear-groups", INSTALL] : [INSTALL];
   const { code, stderr } = await run(command);
   assert.equal(code, 1);
-  assert.match(stderr, /run it as root\n$/);
+  assert.match(stderr, /run it as root, or name a folder to collect the files in with --destdir\n$/);
 });

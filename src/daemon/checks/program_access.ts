@@ -24,7 +24,11 @@ export function programPlaces(denoDir: string | null): ProgramPlaces {
   const runtime = Deno.execPath();
   if (Deno.build.standalone) return { runtime, project: null, cache: null };
   const folder = fileURLToPath(new URL("../../../", import.meta.url)).replace(/\/$/, "");
-  return { runtime, project: { folder, parts: ["src", "workers", "deno.json", "deno.lock"] }, cache: denoDir };
+  return {
+    runtime,
+    project: { folder, parts: ["src", "workers", "deno.json", "deno.lock", ".npmrc"] },
+    cache: denoDir,
+  };
 }
 
 /** What a user cannot read. */
@@ -59,10 +63,9 @@ function lineFor(users: readonly ProcessUser[], { path, obstacle, remedy }: Clos
 function aboveFault(user: ProcessUser, { project }: ProgramPlaces): Closed | null {
   if (project === null) return null;
   const obstacle = obstacleTo(dirname(project.folder), user);
-  const remedy =
-    `move the project to where everybody may read it, such as /usr/local/lib/vaultpost, open the folder (chmod o+x ${
-      shown(obstacle ?? "")
-    })`;
+  const remedy = `run scripts/install, which puts the program where everybody may read it, open the folder (chmod o+x ${
+    shown(obstacle ?? "")
+  })`;
   return obstacle === null ? null : { path: project.folder, obstacle, remedy };
 }
 
