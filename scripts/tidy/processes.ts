@@ -52,7 +52,7 @@ function plans(): ProcessPlan[] {
     listeners: [],
     serverName: "mx.example.org",
     resolver: { servers: [{ address: "192.0.2.53", port: 53 }], timeoutMs: 1, attempts: 1, hosts: [] },
-    log: "syslog",
+    log: [],
     descriptors: null,
     paused: { smtp: false, mda: false, mta: false },
   });

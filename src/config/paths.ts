@@ -37,6 +37,11 @@ export function controlSocketPath(env: Environment): string {
   return env.get("SMTPD_SOCKET") || "/run/vaultpost/smtpd.sock";
 }
 
+/** Where journald listens. `SMTPD_JOURNAL` overrides it. */
+export function journalSocketPath(env: Environment): string {
+  return env.get("SMTPD_JOURNAL") || "/run/systemd/journal/socket";
+}
+
 /** Socket for local submissions (sendmail): an SMTP listener beside the control socket. */
 export function submissionSocketPath(controlSocket: string): string {
   return controlSocket.replace(/\.sock$/, "") + ".smtp.sock";

@@ -243,9 +243,20 @@ export interface Config {
   readonly admin: { readonly address: string; readonly port: number } | null;
   /** Our extension: `dmarc reports from "ADDRESS"`; null when not written. */
   readonly dmarcReports: { readonly from: Mailbox } | null;
+  /** Our extension: the lines `log to …`; none: the command line says where the log goes. */
+  readonly log: readonly LogSink[];
   /** Where actions, tables, filters and the like were declared, by kind and name: `table users`, `admin listen`. For messages. */
   readonly declared: Readonly<Record<string, SourceLine>>;
 }
+
+/** OpenSMTPD's lines, or one JSON object a line. */
+export type LogFormat = "text" | "json";
+
+/** A place where the log goes; journald has fields instead of a format. `at`: its line, absent for what the command line says. */
+export type LogSink =
+  | { readonly kind: "stderr" | "syslog"; readonly format: LogFormat; readonly at?: SourceLine }
+  | { readonly kind: "journald"; readonly format: "text"; readonly at?: SourceLine }
+  | { readonly kind: "file"; readonly path: string; readonly format: LogFormat; readonly at?: SourceLine };
 
 /** What the queue leaves free on its disk: this share of it, of inodes as well, but at most `bytes`; just `bytes` when `share` is null. */
 export interface SpoolReserve {

@@ -16,7 +16,7 @@ const HEALTH_TIMEOUT_MS = 2_000;
 /** Asks main at the door to it. */
 export type MainCaller = Caller<ControlToMain, MainToControl>;
 /** A question to main, without its number. */
-type MainRequest = DistributiveOmit<Exclude<ControlToMain, { type: "syslog" | "walls" }>, "call">;
+type MainRequest = DistributiveOmit<Exclude<ControlToMain, { type: "log" | "walls" }>, "call">;
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
 /** Answers each request by asking the isolate that has the answer. */

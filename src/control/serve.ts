@@ -11,7 +11,7 @@ import { Caller, type Isolate } from "../isolate/mod.ts";
 import { adoptSocket } from "../sockets/mod.ts";
 import { ControlRequests, type MainCaller } from "./requests.ts";
 import { EventFlow } from "./flow.ts";
-import { Logbook, type LogbookOptions, stderrSink } from "./logbook.ts";
+import { Logbook, type LogOutput, outputsOf } from "./logbook.ts";
 import { Ordering } from "./ordering.ts";
 import { ControlSessions } from "./sessions.ts";
 import { systemClock } from "../clock.ts";
@@ -20,8 +20,12 @@ import { systemClock } from "../clock.ts";
 export function serveControl(isolate: Isolate<"control">): void {
   const stats = new Stats();
   const main: MainCaller = new Caller(isolate.ask("control-main"));
-  const logbook = new Logbook(sinkOf(isolate, (message) => main.send(message)));
+  const outputs = () => logOutputs(isolate, (message) => main.send(message));
+  const logbook = new Logbook(outputs());
   const log = (level: LogLevel, text: string) => logbook.line(level, text);
+  isolate.onsettings = (changes) => {
+    if (changes.log !== undefined) logbook.redirect(outputs());
+  };
   const requests = new ControlRequests(isolate, main, stats, log);
   const sessions = new ControlSessions({
     uid: isolate.settings.uid,
@@ -30,14 +34,15 @@ export function serveControl(isolate: Isolate<"control">): void {
     oncount: (open) => stats.set("control.session", open),
   });
   // The events of this isolate itself pass no door.
-  isolate.emit = (event) => take(isolate, stats, log, event, 0);
+  const books = { isolate, stats, logbook };
+  isolate.emit = (event) => take(books, event, { peer: 0, name: "control" });
   const ordering = new Ordering(systemClock.steady);
   for (const role of REPORTERS) {
     isolate.serve(`${role}-control`, (channel, { peer, life }) => {
-      const emit = (event: Event) => take(isolate, stats, log, event, peer);
+      const from = { peer, name: isolateName(role, peer) };
+      const emit = (event: Event) => take(books, event, from);
       const flow = new EventFlow(systemClock.steady, (leftOut) => {
-        const name = isolateName(role, peer);
-        log("warn", `warn: control: isolate ${name} reports too much: ${leftOut} events were left out`);
+        log("warn", `warn: control: isolate ${from.name} reports too much: ${leftOut} events were left out`);
       });
       channel.onmessage = (event) => {
         // Nothing is kept of a number, and attempts wait for it.
@@ -72,27 +77,33 @@ export function serveControl(isolate: Isolate<"control">): void {
   };
 }
 
+/** What events end in. */
+interface Books {
+  readonly isolate: Isolate<"control">;
+  readonly stats: Stats;
+  readonly logbook: Logbook;
+}
+
 /** One event: counted always, logged when its level is enabled. A malformed one must not take the log down. */
 function take(
-  isolate: Isolate<"control">,
-  stats: Stats,
-  log: (level: LogLevel, text: string) => void,
+  { isolate, stats, logbook }: Books,
   event: Event,
-  peer: number,
+  { peer, name }: { readonly peer: number; readonly name: string },
 ): void {
   try {
     stats.observe(event, peer);
     if (event.type === "count" || event.type === "gauge") {
-      if (isolate.traces("stat")) log("debug", formatEvent(statTrace(event))!);
-      return;
+      if (!isolate.traces("stat")) return;
+      const trace = statTrace(event);
+      return logbook.line("debug", formatEvent(trace)!, { event: trace, isolate: name });
     }
     if (event.type === "trace" && !isolate.traces(event.trace)) return;
     const level = eventLevel(event);
     if (level === "debug" && event.type !== "trace" && !isolate.verbose) return;
     const line = formatEvent(event);
-    if (line !== null) log(level, line);
+    if (line !== null) logbook.line(level, line, { event, isolate: name });
   } catch (error) {
-    log("warn", `warn: control: cannot log an event: ${(error as Error).message}`);
+    logbook.line("warn", `warn: control: cannot log an event: ${(error as Error).message}`);
   }
 }
 
@@ -101,11 +112,12 @@ function statTrace(event: StatEvent): Event {
   return { type: "trace", trace: "stat", text: `stat: ${change}` };
 }
 
-function sinkOf(isolate: Isolate<"control">, send: (message: ControlToMain) => void): LogbookOptions {
-  if (isolate.settings.log === "stderr") return stderrSink((bytes) => Deno.stderr.writeSync(bytes));
-  return {
-    write: (level, lines) => send({ type: "syslog", lines: lines.map((text) => ({ level, text })) }),
-  };
+function logOutputs(isolate: Isolate<"control">, send: (message: ControlToMain) => void): LogOutput[] {
+  return outputsOf(
+    isolate.settings.log,
+    (bytes) => Deno.stderr.writeSync(bytes),
+    (target, lines) => send({ type: "log", target, lines }),
+  );
 }
 
 function openAdmin(isolate: Isolate<"control">, requests: ControlRequests, stats: Stats): AdminServer | null {

@@ -6,8 +6,8 @@
 import type net from "node:net";
 import { dirname } from "node:path";
 import type { Config, Environment } from "../config/mod.ts";
-import { controlSocketPath, spoolPath, submissionSocketPath } from "../config/paths.ts";
-import { safeLine, systemReason, type Trace } from "../events/mod.ts";
+import { controlSocketPath, journalSocketPath, spoolPath, submissionSocketPath } from "../config/paths.ts";
+import { systemReason, type Trace } from "../events/mod.ts";
 import type {
   ControlToMain,
   FilterToMain,
@@ -35,6 +35,7 @@ import { Fatal } from "./fatal.ts";
 import { ForwardFiles } from "./forward_files.ts";
 import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf } from "./sockets/inherited.ts";
 import { type Place, resolveListeners } from "./sockets/listeners.ts";
+import { LogSinks, sinksOf } from "./log_sinks.ts";
 import { Native } from "./machine/native.ts";
 import { type OneProcessWall, oneProcessWall, putUpWall } from "./one_process.ts";
 import { oneProcessFiles } from "./one_process_files.ts";
@@ -59,6 +60,7 @@ import { type Clock, systemClock } from "../clock.ts";
 export interface DaemonOptions {
   readonly config: Config;
   readonly env: Environment;
+  /** Where the log goes when the configuration does not say; `stderr` also when it does. */
   readonly log: "stderr" | "syslog";
   readonly verbose: boolean;
   readonly traces: readonly Trace[];
@@ -102,6 +104,7 @@ class Daemon {
   readonly #options: DaemonOptions;
   readonly #native = new Native();
   readonly #clock: Clock;
+  readonly #logs: LogSinks;
   #sockets: ListeningSockets | null = null;
   /** Connections of the control socket that were refused and are not closed yet. */
   #lingering = 0;
@@ -126,6 +129,7 @@ class Daemon {
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#logs = new LogSinks({ native: this.#native, clock: this.#clock, journal: journalSocketPath(options.env) });
     this.#programFiles = new ProgramFiles(this.#clock.now());
     this.#verbose = options.verbose;
     const { processes, programs } = options.config;
@@ -141,6 +145,7 @@ class Daemon {
   async run(): Promise<void> {
     const { env, config } = this.#options;
     this.#native.closeAllOnExec();
+    this.#logs.replace(this.#logSinks(config));
     const controlSocket = controlSocketPath(env);
     const inherited = this.#inherit(env);
     // Where the service manager listens, no other daemon does.
@@ -165,7 +170,7 @@ class Daemon {
   }
 
   async #startSystem(config: Config, submissionSocket: string): Promise<Listener[]> {
-    const { env, log, paused } = this.#options;
+    const { env, paused } = this.#options;
     const resolver = new ResolverKeeper(resolverFiles(env), {
       read: () => readResolver(env),
       onchange: (resolver) => {
@@ -209,7 +214,7 @@ class Daemon {
       saltKey,
       serverName,
       resolver: resolver.settings,
-      log,
+      log: this.#logs.targets,
       descriptors: this.#native.openFileLimit(),
       paused,
     });
@@ -501,10 +506,7 @@ class Daemon {
   }
 
   #answerControl(channel: MainChannel<"control-main">, request: ControlToMain): void {
-    if (request.type === "syslog") {
-      for (const { level, text } of request.lines) this.#native.syslog(level, safeLine(text));
-      return;
-    }
+    if (request.type === "log") return this.#logs.write(request.target, request.lines);
     if (request.type === "walls") {
       const { call } = request;
       return void this.#walls.look().then((processes) => channel.send({ type: "walls", call, processes }));
@@ -522,7 +524,7 @@ class Daemon {
 
   /** Does what smtpctl asks of main. `changed` is false when it was so already; `error` is why it could not be done, or not all of it. */
   #obey(
-    request: Exclude<ControlToMain, { type: "syslog" | "walls" | "dkim-check" | "dkim-rotate" }>,
+    request: Exclude<ControlToMain, { type: "log" | "walls" | "dkim-check" | "dkim-rotate" }>,
   ): { changed?: boolean; error?: string | null } {
     switch (request.type) {
       case "pause-smtp": {
@@ -567,20 +569,31 @@ class Daemon {
     if (this.#verbose) this.#log("debug", `debug: ${text()}`);
   }
 
+  /** Where this configuration and the command line want the log. */
+  #logSinks({ log }: Config): ReturnType<typeof sinksOf> {
+    const toJournal = (this.#options.env.get("JOURNAL_STREAM") ?? "") !== "" && !Deno.stderr.isTerminal();
+    return sinksOf(log, { asked: this.#options.log, toJournal });
+  }
+
   #log(level: "debug" | "info" | "warn", text: string): void {
-    const line = safeLine(text);
-    if (this.#options.log === "syslog") this.#native.syslog(level, line);
-    else console.error(line);
+    this.#logs.own(level, text);
   }
 
   #watchSignals(): void {
     // None of these is sent to stop the mail: a terminal that is closed, scripts that rotate logs. They come first: the runtime catches
     // SIGHUP as soon as there is any listener, and ends the process by it while SIGHUP itself has none.
     Deno.addSignalListener("SIGHUP", () => this.#loadAgain());
-    for (const signal of ["SIGUSR1", "SIGUSR2"] as const) {
-      Deno.addSignalListener(signal, () => this.#log("info", `info: ${signal} is ignored`));
-    }
+    Deno.addSignalListener("SIGUSR1", () => this.#reopenLogs());
+    Deno.addSignalListener("SIGUSR2", () => this.#log("info", "info: SIGUSR2 is ignored"));
     for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => this.#end.resolve());
+  }
+
+  /** SIGUSR1: files of the log that were moved away are begun anew. */
+  #reopenLogs(): void {
+    const { files, faults } = this.#logs.reopen();
+    for (const fault of faults) this.#log("warn", `warn: SIGUSR1: the log stays in the file that was opened: ${fault}`);
+    if (files === 0) this.#log("info", "info: SIGUSR1 is ignored: the log goes to no file");
+    else if (faults.length === 0) this.#log("info", "info: SIGUSR1: the files of the log are opened again");
   }
 
   /** SIGHUP: what can be loaded again while mail flows. */
@@ -613,6 +626,7 @@ class Daemon {
     this.#programs.end("SIGKILL");
     for (const [path, mark] of this.#files) if (fileMark(path) === mark) removeIfPresent(path);
     if (this.#serving) this.#log("info", "Exiting");
+    await this.#logs.close();
   }
 }
 

@@ -39,8 +39,12 @@ export function oneProcessFiles({ config, env, settings }: OneProcessSource): La
   return {
     read: present([...SYSTEM_FOLDERS, ...program, libexecDirectory(env), ...named.flatMap(foldersOf)]),
     execute: [],
-    // A rotation of DKIM makes the next keys beside those that are there.
-    write: present([spoolPath(env), statePath(env), ...keys.flatMap(foldersOf)]),
+    // A rotation of DKIM makes the next keys beside those that are there; files of the log are opened again by SIGUSR1.
+    write: present([
+      ...[spoolPath(env), statePath(env)],
+      ...keys.flatMap(foldersOf),
+      ...config.log.flatMap((sink) => sink.kind === "file" ? [dirname(sink.path)] : []),
+    ]),
     sockets: present([dirname(controlSocketPath(env))]),
     // A configuration that is read again may name other addresses.
     tcp: "any",

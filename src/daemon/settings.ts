@@ -14,6 +14,7 @@ import type {
   DeliverySettings,
   FilterSettings,
   Listener,
+  LogTarget,
   LookupSettings,
   QueueKeys,
   QueueSettings,
@@ -49,7 +50,8 @@ export interface Surroundings {
   readonly saltKey: Uint8Array;
   readonly serverName: string;
   readonly resolver: ResolverSettings;
-  readonly log: "stderr" | "syslog";
+  /** Where the log goes. */
+  readonly log: readonly LogTarget[];
   /** How many files the process may open; null when it cannot be determined. */
   readonly descriptors: number | null;
   readonly paused: { readonly mda: boolean; readonly mta: boolean; readonly smtp: boolean };

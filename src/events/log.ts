@@ -22,6 +22,11 @@ export function eventLevel(event: Event): LogLevel {
   return event.type === "trace" ? "debug" : "info";
 }
 
+/** An event of a line that is about none. */
+export function textEvent(level: LogLevel, text: string): TextEvent {
+  return { type: "log", level, text };
+}
+
 /** The line without its end, or null for an event that has none (statistics). Text from outside is vis-encoded. */
 export function formatEvent(event: Event): string | null {
   switch (event.type) {

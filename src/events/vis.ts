@@ -70,6 +70,14 @@ export function safeLine(text: string): string {
   );
 }
 
+/** JSON of `value` on one line that acts on no terminal: what safeLine() encodes is written as `\\uXXXX`, and reads back as it was. */
+export function safeJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    UNSAFE,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 /** The same for text of many lines: their ends and tabs stay. */
 export function safeText(text: string): string {
   return text.split(/([\n\t])/).map((part, index) => index % 2 === 1 ? part : safeLine(part)).join("");

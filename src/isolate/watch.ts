@@ -16,7 +16,7 @@ export interface DoorSide {
 
 /**
  * What a channel's `watch` is to be under the traces that are enabled now; null for none of these. Doors of events have none,
- * nor have those to main, which takes lines for syslog: their lines would cause others for ever.
+ * nor have those to main, which takes lines of the log: their lines would cause others for ever.
  */
 export function watchDoor(observer: Observer, side: DoorSide): ((batch: readonly unknown[]) => void) | null {
   const messages = observer.traces("imsg"), posts = observer.traces("mproc");

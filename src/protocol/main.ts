@@ -4,7 +4,19 @@
  */
 
 import { type Trace, TRACES } from "../events/mod.ts";
-import { flag, list, type MessageTable, nullOr, oneOf, optional, record, type Replies, text, whole } from "./check.ts";
+import {
+  flag,
+  list,
+  matching,
+  type MessageTable,
+  nullOr,
+  oneOf,
+  optional,
+  record,
+  type Replies,
+  text,
+  whole,
+} from "./check.ts";
 import { dnsName } from "./dns.ts";
 import { door } from "./door.ts";
 import { MAX_PROCESSES, PROCESS_WALLS, type ProcessWalls } from "./process_walls.ts";
@@ -43,7 +55,14 @@ export type MainToSmtp =
   /** Whether the client behind the proxy has a session to spare. */
   | { readonly type: "source"; readonly call: number; readonly admitted: boolean };
 
-/** What smtpctl asks of main, and lines for syslog. */
+/** A finished line of the log; with fields for journald. */
+export interface LogLine {
+  readonly level: "debug" | "info" | "warn" | "crit";
+  readonly text: string;
+  readonly fields?: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** What smtpctl asks of main, and lines for the places of the log that only main reaches. */
 export type ControlToMain =
   | { readonly type: "stop"; readonly call: number }
   | { readonly type: "pause-smtp"; readonly call: number; readonly paused: boolean }
@@ -67,11 +86,8 @@ export type ControlToMain =
     readonly verbose: boolean;
     readonly traces: readonly Trace[];
   }
-  /** Finished lines, when main logs to syslog. */
-  | {
-    readonly type: "syslog";
-    readonly lines: readonly { readonly level: "debug" | "info" | "warn" | "crit"; readonly text: string }[];
-  };
+  /** Finished lines for a place of the log, by its number in the settings. */
+  | { readonly type: "log"; readonly target: number; readonly lines: readonly LogLine[] };
 /** Main's answer to control. `changed` is false when it was so already. */
 export interface MainAnswer {
   readonly type: "answer";
@@ -126,9 +142,21 @@ const SMTP_TO_MAIN: MessageTable<SmtpToMain> = {
 const MAIN_TO_SMTP: MessageTable<MainToSmtp> = { session: SESSION, source: { call, admitted: flag } };
 const SMTP_MAIN_REPLIES: Replies<SmtpToMain, MainToSmtp> = { source: ["source"] };
 
-const syslogLine = record<Extract<ControlToMain, { type: "syslog" }>["lines"][number]>({
+/** A line has a field for each of its event, no more. */
+const MAX_LOG_FIELDS = 32;
+const logLine = record<LogLine>({
   level: oneOf("debug", "info", "warn", "crit"),
   text: longText,
+  fields: optional(
+    list(
+      record<{ readonly name: string; readonly value: string }>({
+        // Whoever owns control writes no fields of journald itself.
+        name: matching(/^VAULTPOST_[A-Z_]{1,40}$/, "the name of a field"),
+        value: text(),
+      }),
+      MAX_LOG_FIELDS,
+    ),
+  ),
 });
 const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
   stop: { call },
@@ -141,7 +169,7 @@ const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
   isolates: { call },
   walls: { call },
   verbosity: { call, verbose: flag, traces: list(oneOf(...TRACES), TRACES.length) },
-  syslog: { lines: list(syslogLine) },
+  log: { target: whole(), lines: list(logLine) },
 };
 const MAIN_TO_CONTROL: MessageTable<MainToControl> = {
   session: SESSION,

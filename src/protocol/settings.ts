@@ -293,13 +293,20 @@ export interface SignerSettings {
   readonly libcrypto: string | null;
 }
 
+/** A place of the log, which main knows by its number. */
+export interface LogTarget {
+  readonly id: number;
+  readonly kind: "stderr" | "syslog" | "journald" | "file";
+  readonly format: "text" | "json";
+}
+
 export interface ControlSettings {
   readonly shared: SharedSettings;
   readonly admin: { readonly address: string; readonly port: number } | null;
   /** Connections of the control socket and of the admin address that may be open at one time. */
   readonly maxConnections: { readonly control: number; readonly admin: number };
-  /** Where log lines go: written to stderr by control, or posted to main for syslog. */
-  readonly log: "stderr" | "syslog";
+  /** Where log lines go: control writes those to stderr, and posts the others to main. */
+  readonly log: readonly LogTarget[];
   /** ms since the epoch. */
   readonly startedAt: number;
   readonly pid: number;

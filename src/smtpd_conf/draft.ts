@@ -8,6 +8,7 @@ import type {
   FilterProcess,
   FilterStep,
   ListenSpec,
+  LogSink,
   Rule,
   SourceLine,
   StaticTable,
@@ -75,6 +76,7 @@ export interface Draft {
   readonly scheduler: Mutable<Config["scheduler"]>;
   admin: Config["admin"];
   dmarcReports: Config["dmarcReports"];
+  readonly log: LogSink[];
   /** Where things that have names were declared first, by `declaredKey`. */
   readonly declared: Map<string, SourceLine>;
   /** What of it was named by something that is used, by the same keys. */
@@ -141,6 +143,7 @@ export function emptyDraft(): Draft {
     scheduler: { ...DEFAULTS.scheduler },
     admin: DEFAULTS.admin,
     dmarcReports: null,
+    log: [],
     declared: new Map(),
     used: new Set(),
     warnings: [],
@@ -188,6 +191,7 @@ export function finishDraft(file: string, draft: Draft): Config {
     scheduler: draft.scheduler,
     admin: draft.admin,
     dmarcReports: draft.dmarcReports,
+    log: draft.log,
     declared: Object.fromEntries(draft.declared),
   };
 }

@@ -12,6 +12,7 @@ import { declaredKey, emptyDraft, finishDraft } from "./draft.ts";
 import { parseAdmd, parseFilter, parseProc } from "./filter.ts";
 import { Lexer, type Token } from "./lexer.ts";
 import { parseAdmin, parseListen } from "./listen.ts";
+import { parseLog } from "./log.ts";
 import { Macros } from "./macros.ts";
 import { parseMatch } from "./match.ts";
 import { parseQueue } from "./queue.ts";
@@ -117,6 +118,7 @@ function parseLine(context: Context): void {
   if (token.text === "admin") return parseAdmin(context, token.at);
   if (token.text === "dkim") return parseDkim(context, token.at);
   if (token.text === "dmarc") return parseDmarc(context, token.at);
+  if (token.text === "log") return parseLog(context, token.at);
   cursor.fail(token.at, `syntax error: unknown directive "${shown(token.text)}"${directiveHint(token)}`);
 }
 

@@ -16,6 +16,7 @@ const ELSEWHERE = [
   "crypt.3",
   "getpwnam.3",
   "landlock.7",
+  "logrotate.8",
   "passwd.5",
   "ps.1",
   "seccomp.2",
@@ -23,6 +24,7 @@ const ELSEWHERE = [
   "shadow.5",
   "sysexits.3",
   "syslog.3",
+  "systemd.1",
   "useradd.8",
 ];
 

@@ -385,6 +385,17 @@ const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
     want: { dmarcReports: { from: { local: "Dmarc+reports", domain: "xn--bcher-kva.example" } } },
   },
   { text: 'dmarc = "queue ttl 1s"\n$dmarc', want: { queue: { ...DEFAULTS.queue, ttlSeconds: 1 }, dmarcReports: null } },
+  { text: "log to syslog", want: { log: [{ kind: "syslog", format: "text", at: { file: "c", line: 1 } }] } },
+  {
+    text: 'log to journald\nlog to file "/var/log//x" format json',
+    want: {
+      log: [
+        { kind: "journald", format: "text", at: { file: "c", line: 1 } },
+        { kind: "file", path: "/var/log/x", format: "json", at: { file: "c", line: 2 } },
+      ],
+    },
+  },
+  { text: 'log = "queue ttl 1s"\n$log', want: { queue: { ...DEFAULTS.queue, ttlSeconds: 1 }, log: [] } },
   { text: 'admin = "queue ttl 1s"\n$admin', want: { queue: { ...DEFAULTS.queue, ttlSeconds: 1 } } },
   {
     text: 'ttl_of_all = "1s"\nttl_of_all = "2s"\nqueue ttl $ttl_of_all',

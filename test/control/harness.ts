@@ -79,7 +79,7 @@ export class FakeSystem {
         shared: { serverName: "mx.example.org", version: "0.0.0", timeZone: "UTC", root: false },
         admin,
         maxConnections: { control: 64, admin: 32 },
-        log: "syslog",
+        log: [{ id: 1, kind: "syslog", format: "text" }],
         startedAt: Date.now() - 5000,
         listing,
         pid: 1,
@@ -117,7 +117,7 @@ export class FakeSystem {
       send: (message) => {
         const said = message as ControlToMain;
         this.toMain.push(said);
-        if (said.type === "syslog") return;
+        if (said.type === "log") return;
         const { call, ...request } = said;
         this.requests.push(request);
         const answer = said.type === "walls"

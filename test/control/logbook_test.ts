@@ -1,14 +1,14 @@
 /** Lines on their way to stderr. */
 
 import { deepEqual, equal } from "node:assert/strict";
-import { Logbook, stderrSink } from "../../src/control/logbook.ts";
+import { Logbook, stderrOutput } from "../../src/control/logbook.ts";
 
-Deno.test("stderrSink writes what came together in one call, in order, whatever the levels", () => {
+Deno.test("stderrOutput writes what came together in one call, in order, whatever the levels", () => {
   const writes: string[] = [];
-  const logbook = new Logbook(stderrSink((bytes) => {
+  const logbook = new Logbook([stderrOutput((bytes) => {
     writes.push(new TextDecoder().decode(bytes));
     return bytes.length;
-  }));
+  })]);
   logbook.line("info", "one {name}");
   logbook.line("info", "two");
   logbook.line("warn", "warn: three");
@@ -22,30 +22,30 @@ Deno.test("stderrSink writes what came together in one call, in order, whatever 
 
 Deno.test("Logbook writes a critical line at once", () => {
   const writes: string[] = [];
-  const logbook = new Logbook(stderrSink((bytes) => {
+  const logbook = new Logbook([stderrOutput((bytes) => {
     writes.push(new TextDecoder().decode(bytes));
     return bytes.length;
-  }));
+  })]);
   logbook.line("info", "before");
   logbook.line("crit", "crit: fire");
   deepEqual(writes, ["before\ncrit: fire\n"]);
 });
 
-Deno.test("stderrSink finishes what was written in part, and gives up on a reader that is gone", () => {
+Deno.test("stderrOutput finishes what was written in part, and gives up on a reader that is gone", () => {
   let written = "";
   let calls = 0;
-  const logbook = new Logbook(stderrSink((bytes) => {
+  const logbook = new Logbook([stderrOutput((bytes) => {
     if (++calls === 2) throw new Deno.errors.WouldBlock();
     const part = bytes.subarray(0, 3);
     written += new TextDecoder().decode(part);
     return part.length;
-  }));
+  })]);
   logbook.line("info", "0123456789");
   logbook.flush();
   equal(written, "0123456789\n");
-  const gone = new Logbook(stderrSink(() => {
+  const gone = new Logbook([stderrOutput(() => {
     throw new Deno.errors.BrokenPipe();
-  }));
+  })]);
   gone.line("info", "nobody reads this");
   gone.flush();
 });

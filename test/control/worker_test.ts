@@ -31,9 +31,10 @@ Deno.test("workers/control.ts logs and answers without any permission", async ()
   post({ type: "door", name: "smtp-control", peer: 0, life: 1, port: events.port1 }, [events.port1]);
   await until("ready");
   events.port2.postMessage([{ type: "smtp-tls", session: "00000000000000a1", ciphers: "c" }]);
-  await until("syslog");
+  await until("log");
   deepEqual(received.at(-1), {
-    type: "syslog",
+    type: "log",
+    target: 1,
     lines: [{ level: "info", text: "00000000000000a1 smtp tls ciphers=c" }],
   });
 

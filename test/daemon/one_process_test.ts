@@ -90,7 +90,9 @@ Deno.test("beyondWall() names what a process behind its wall cannot become", () 
 Deno.test("oneProcessFiles(): the folders of what the configuration names, also behind a link, and no others of its user", () => {
   const folder = Deno.makeTempDirSync();
   try {
-    for (const name of ["conf", "keys", "elsewhere", "spool", "run", "state"]) Deno.mkdirSync(`${folder}/${name}`);
+    for (const name of ["conf", "keys", "elsewhere", "spool", "run", "state", "log"]) {
+      Deno.mkdirSync(`${folder}/${name}`);
+    }
     Deno.writeTextFileSync(`${folder}/elsewhere/key`, "");
     Deno.symlinkSync(`${folder}/elsewhere/key`, `${folder}/conf/key`);
     const env = {
@@ -105,6 +107,7 @@ Deno.test("oneProcessFiles(): the folders of what the configuration names, also 
       ca: {},
       dkim: [{ keyFile: `${folder}/keys/k` }],
       queue: { encryption: null, oldKeys: [] },
+      log: [{ kind: "syslog" }, { kind: "file", path: `${folder}/log/smtpd.log` }],
     };
     const settings = { lookup: { tables: {}, tableFiles: {}, actions: {} } };
     const rules = oneProcessFiles({
@@ -115,7 +118,7 @@ Deno.test("oneProcessFiles(): the folders of what the configuration names, also 
     const own = (paths: readonly string[]) =>
       paths.filter((path) => path.startsWith(folder)).map((path) => path.slice(folder.length));
     assert.deepEqual(own(rules.read), ["/conf", "/elsewhere", "/keys"]);
-    assert.deepEqual(own(rules.write), ["/spool", "/state", "/keys"]);
+    assert.deepEqual(own(rules.write), ["/spool", "/state", "/keys", "/log"]);
     assert.deepEqual(rules.sockets, [`${folder}/run`]);
     for (const path of ["/", "/home", "/tmp", "/var", "/root"]) assert.ok(!rules.read.includes(path), path);
   } finally {

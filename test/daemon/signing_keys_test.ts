@@ -63,7 +63,7 @@ Deno.test("the keys are in the settings of the signer, and in no others", async 
       listeners: [],
       serverName: "mx.example.org",
       resolver: { servers: [], timeoutMs: 1, attempts: 1, hosts: [] },
-      log: "stderr",
+      log: [],
       descriptors: null,
       paused: { smtp: false, mda: false, mta: false },
     });

@@ -120,7 +120,7 @@ async function probe(
     listeners: [],
     serverName: "mx.example.org",
     resolver: { servers: [{ address: "192.0.2.1", port: 53 }], timeoutMs: 1, attempts: 1, hosts: [] },
-    log: "syslog",
+    log: [{ id: 1, kind: "syslog", format: "text" }],
     descriptors: null,
     paused: { smtp: false, mda: false, mta: false },
   });

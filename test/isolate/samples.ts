@@ -422,7 +422,10 @@ export const SAMPLES: {
       isolates: [{ call: 1 }],
       walls: [{ call: 1 }],
       verbosity: [{ call: 1, verbose: true, traces: ["io"] }],
-      syslog: [{ lines: [{ level: "info", text: "t" }] }],
+      log: [
+        { target: 1, lines: [{ level: "info", text: "t" }] },
+        { target: 1, lines: [{ level: "info", text: "t", fields: [{ name: "VAULTPOST_EVENT", value: "log" }] }] },
+      ],
     },
     answers: {
       session: [{ ...session, listener: -2 }],

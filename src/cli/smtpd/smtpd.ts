@@ -149,6 +149,14 @@ async function serve(
   if (!options.foreground && inheritedDescriptors(env, Deno.pid).length > 0) {
     throw new Fatal("sockets of a service manager stay with this process: start it with -d or -F");
   }
+  const deaf = options.foreground ? undefined : config.log.find(({ kind }) => kind === "stderr");
+  if (deaf !== undefined) {
+    throw new Fatal(
+      `${deaf.at!.file}:${
+        deaf.at!.line
+      }: in the background nobody reads standard error: start smtpd with -d or -F, or log to a file`,
+    );
+  }
   if (!options.foreground) return await startInBackground(args, env, queueInput, warnings);
   await runDaemon({
     config,

@@ -12,6 +12,7 @@ import { loadCertificates, readIfPresent } from "../files.ts";
 import { resolveListeners } from "../sockets/listeners.ts";
 import { NameService } from "../machine/name_service.ts";
 import { describeOneProcess, oneProcessWall } from "../one_process.ts";
+import { checkLogFiles } from "../log_sinks.ts";
 import { oneProcessFiles } from "../one_process_files.ts";
 import { describeProcesses } from "../describe_processes.ts";
 import { describeGrants, grantsFor } from "../permissions.ts";
@@ -54,7 +55,7 @@ export async function checkConfig(
     saltKey: new Uint8Array(),
     serverName,
     resolver,
-    log: "stderr",
+    log: [],
     descriptors: null,
     paused: { smtp: false, mda: false, mta: false },
   });
@@ -90,6 +91,7 @@ export async function machineFaults(
       },
       () => resolveListeners(config, serverName, submissionSocketPath(controlSocketPath(env))),
       () => filterPrograms(config, env, []),
+      () => checkLogFiles(config.log),
     ]);
     return [];
   } catch (error) {

@@ -34,7 +34,9 @@ const SO_TYPE = 3, SO_ACCEPTCONN = 30, SOCK_STREAM = 1;
 const SO_COOKIE = 57;
 const SHUT_RDWR = 2;
 const POLLIN = 1;
-const AF_UNIX = 1, SOCK_DGRAM_CLOEXEC = 2 | 0o2000000, MSG_NOSIGNAL = 0x4000;
+const AF_UNIX = 1, SOCK_DGRAM_CLOEXEC = 2 | 0o2000000, MSG_NOSIGNAL = 0x4000, MSG_DONTWAIT = 0x40;
+/** Octets of the path of a unix socket. */
+const MAX_SOCKET_PATH_OCTETS = 107;
 /** Descriptors among which those are looked for that were left open. */
 const MAX_INHERITED_DESCRIPTORS = 4096;
 /** Octets of the longest address. */
@@ -128,7 +130,7 @@ export class Native {
   notify(path: string, message: string): boolean {
     if (this.#libc === null || Deno.build.os !== "linux") return false;
     const name = new TextEncoder().encode(path.replace(/^@/, "\0"));
-    if (name.length === 0 || name.length > 107) return false;
+    if (name.length === 0 || name.length > MAX_SOCKET_PATH_OCTETS) return false;
     const address = new Uint8Array(2 + name.length);
     address[0] = AF_UNIX;
     address.set(name, 2);
@@ -139,6 +141,25 @@ export class Native {
     const sent = sendto(descriptor, bytes, BigInt(bytes.length), MSG_NOSIGNAL, address, address.length);
     close(descriptor);
     return Number(sent) === bytes.length;
+  }
+
+  /** A socket for datagrams to unix sockets; null where there is none to be had. Linux only. */
+  datagramSocket(): number | null {
+    if (this.#libc === null || Deno.build.os !== "linux") return null;
+    const descriptor = this.#libc.symbols.socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0);
+    return descriptor < 0 ? null : descriptor;
+  }
+
+  /** Sends a datagram to the unix socket at `path` at once or not at all: false when it did not go. */
+  sendDatagram(descriptor: number, path: string, bytes: Uint8Array<ArrayBuffer>): boolean {
+    const name = new TextEncoder().encode(path);
+    if (this.#libc === null || name.length === 0 || name.length > MAX_SOCKET_PATH_OCTETS) return false;
+    const address = new Uint8Array(2 + name.length);
+    address[0] = AF_UNIX;
+    address.set(name, 2);
+    const flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    const { sendto } = this.#libc.symbols;
+    return Number(sendto(descriptor, bytes, BigInt(bytes.length), flags, address, address.length)) === bytes.length;
   }
 
   /** How many descriptors this process may have open; null when it cannot be determined. */
