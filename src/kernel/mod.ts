@@ -22,6 +22,6 @@ export {
   threadsOf,
   type WallsRead,
 } from "./read_walls.ts";
-export { shutDown, socketCookie } from "./sockets.ts";
+export { listenOnIpv6, shutDown, socketCookie } from "./sockets.ts";
 export { installSeccomp } from "./seccomp.ts";
 export { describeSeccomp, describeWalls, type KernelWalls, type LandlockRules, type SeccompRules } from "./walls.ts";

@@ -82,3 +82,37 @@ Deno.test("a socket at which somebody waits in vain is opened anew at its second
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("0.0.0.0 and :: listen at one port beside each other, and each serves its own family", async () => {
+  const { sockets, state, accept } = harness();
+  const port = freePort();
+  try {
+    await sockets.open({ address: "0.0.0.0", port }, accept);
+    await sockets.open({ address: "::", port }, accept);
+    await hello({ host: "127.0.0.1", port });
+    await hello({ host: "::1", port });
+    assert.equal(state.served, 2);
+    await assert.rejects(
+      sockets.open({ address: "::", port }, accept),
+      /cannot listen on \[::\]:\d+: the address is in use/,
+    );
+  } finally {
+    sockets.close();
+  }
+});
+
+Deno.test(":: alone leaves IPv4 to others", async () => {
+  const { sockets, accept } = harness();
+  const port = freePort();
+  try {
+    await sockets.open({ address: "::", port }, accept);
+    const other = net.createServer((socket) => socket.end("other"));
+    other.listen({ host: "127.0.0.1", port });
+    await once(other, "listening");
+    await hello({ host: "::1", port });
+    other.close();
+    await once(other, "close");
+  } finally {
+    sockets.close();
+  }
+});

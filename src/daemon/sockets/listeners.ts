@@ -2,9 +2,11 @@
 
 import { lookup } from "node:dns/promises";
 import net from "node:net";
+import { getSystemErrorMap } from "node:util";
 import type { Config, ListenSpec, SourceLine } from "../../config/mod.ts";
 import { implicitSocket } from "../../config/listen.ts";
 import { type AddressWords, hostPort, parseAddress } from "../../net/mod.ts";
+import { KernelError, LIBC_PATHS, listenOnIpv6 } from "../../kernel/mod.ts";
 import { createServer } from "../../sockets/mod.ts";
 import type { Listener } from "../../protocol/mod.ts";
 import { Fatal, gather } from "../fatal.ts";
@@ -159,15 +161,49 @@ export async function openServer(
       if (listening) fail(error);
       else reject(new Fatal(`${placeOf(where)}cannot listen on ${placeText(where)}: ${explain(error, where)}`));
     });
-    const options = "path" in where
-      ? { path: where.path }
-      : "fd" in where
-      ? { fd: where.fd }
-      : { host: where.address, port: where.port, ipv6Only: where.address.includes(":") };
-    server.listen({ ...options, backlog }, resolve);
+    try {
+      const options = "path" in where
+        ? { path: where.path }
+        : "fd" in where
+        ? { fd: where.fd }
+        : atAddress(where, backlog);
+      server.listen({ ...options, backlog }, resolve);
+    } catch (error) {
+      server.emit("error", error);
+    }
   });
   if ("path" in where) Deno.chmodSync(where.path, where.mode);
   return server;
+}
+
+/**
+ * What a server listens on at an address. All addresses of IPv6 are IPv6 alone, so that 0.0.0.0 has a listener of its own: the runtime binds both. Throws
+ * an error with the code of the system's.
+ */
+function atAddress(
+  { address, port }: { readonly address: string; readonly port: number },
+  backlog: number,
+): { readonly host: string; readonly port: number } | { readonly fd: number } {
+  const words = parseAddress(address);
+  if (words === null || words.length === 2 || !isWildcard(words) || !hasLibc()) return { host: address, port };
+  try {
+    return { fd: listenOnIpv6({ port, backlog }) };
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    const [code] = getSystemErrorMap().get(-error.errno) ?? [];
+    throw Object.assign(new Error(error.message), { code });
+  }
+}
+
+/** Is the C library one that the kernel is asked through? */
+function hasLibc(): boolean {
+  return LIBC_PATHS.some((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** `file:line: `, where that is known. */
