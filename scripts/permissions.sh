@@ -25,6 +25,18 @@ find_words() {
   done
 }
 
+# Sets places to what setup may write: below the folder of the option --root, else in /etc.
+find_root() {
+  places=$(item "$dkim"),/etc/vaultpost,/etc/mailname previous=
+  for word; do
+    case $previous:$word in
+      --root:*) places=$(item "$word") ;;
+      *:--root=*) places=$(item "${word#--root=}") ;;
+    esac
+    previous=$word
+  done
+}
+
 # Becomes the program $1 with the arguments that follow.
 become() {
   program=$1
@@ -79,8 +91,22 @@ become() {
           [ -d "$spool" ] || (umask 022 && mkdir -p -- "$spool" && chmod 711 -- "$spool") 2>/dev/null || :
           ;;
       esac
-      set -- --allow-read="$reads" --allow-write="$writes" \
-        --allow-net="unix:$(item "$socket")" --allow-sys=uid --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_DKIM "$@"
+      case $verb in
+        se*)
+          # What the machine has is looked at in many places; the files are written below /etc/vaultpost, or below a folder for trials. net: the name
+          # servers, port 25 here and of an exchanger. run: smtpd, and what starts it; accounts that are not in /etc/passwd.
+          find_root "$@"
+          runs=$(item "$root/scripts/smtpd")
+          for name in getent systemctl; do if command -v $name >/dev/null; then runs=$runs,$name; fi; done
+          set -- --allow-read --allow-write="$places,$(item "$socket"),$(item "$submission")" --allow-net --allow-run="$runs" \
+            --allow-sys=uid,hostname,networkInterfaces \
+            --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_DKIM,SMTPD_MAIL,SMTPD_USER,SMTPD_QUEUE_USER,ASR_CONFIG,SUDO_USER,DOAS_USER "$@"
+          ;;
+        *)
+          set -- --allow-read="$reads" --allow-write="$writes" \
+            --allow-net="unix:$(item "$socket")" --allow-sys=uid --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_DKIM "$@"
+          ;;
+      esac
       ;;
     sendmail)
       case ${HOME:-,} in *,*) home=/nonexistent ;; *) home=$HOME ;; esac

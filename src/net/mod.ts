@@ -2,3 +2,4 @@
 export * from "./host_port.ts";
 export * from "./names.ts";
 export * from "./networks.ts";
+export * from "./special_networks.ts";

@@ -2,6 +2,7 @@
 export * from "./binding.ts";
 export * from "./certificate.ts";
 export * from "./ciphers.ts";
+export * from "./der.ts";
 export * from "./hello.ts";
 export * from "./pair.ts";
 export * from "./self_signed.ts";

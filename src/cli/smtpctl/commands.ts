@@ -3,6 +3,7 @@
 import { asciiDomain, parseEnvelopeId, parseMessageId } from "../../envelope/mod.ts";
 import type { ControlRequest, Subsystem } from "../../control/mod.ts";
 import type { GenerateOrder } from "./dkim.ts";
+import { orderOf, SETUP_OPTIONS, type SetupOrder } from "./setup/answers.ts";
 import type { EncryptOrder } from "./encrypt.ts";
 import type { Trace } from "../../events/mod.ts";
 import type { Target } from "../../protocol/mod.ts";
@@ -27,7 +28,8 @@ export type ParsedCommand =
   | { readonly encrypt: EncryptOrder }
   /** A file of reports, or `-`. */
   | { readonly dmarcRead: string }
-  | { readonly dkimGenerate: GenerateOrder };
+  | { readonly dkimGenerate: GenerateOrder }
+  | { readonly setup: SetupOrder };
 
 const show = (request: ControlRequest): ParsedCommand => ({ request, shows: true });
 const act = (request: ControlRequest): ParsedCommand => ({ request, shows: false });
@@ -170,6 +172,13 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
     make: (id) => act({ do: "resume-route", route: Number(id) }),
   },
   ...onEnvelopes("schedule", "schedule", "scheduled", "Makes envelopes due at once."),
+  {
+    pattern: "setup",
+    about: "Makes this machine a mail host: asks, writes the configuration and keys, prints the records, sends a mail.",
+    make: () => ({ setup: orderOf(new Map()) }),
+    options: SETUP_OPTIONS,
+    makeOf: (given) => ({ setup: orderOf(given) }),
+  },
   {
     pattern: "show damaged",
     about: "Lists what could not be read in the spool and is set aside.",

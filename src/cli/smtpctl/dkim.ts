@@ -74,6 +74,14 @@ export async function generateMain(
   return 0;
 }
 
+/** Makes an RSA key and an Ed25519 key (RFC 8463) for `selector` and the one that stands beside it. Writes nothing. */
+export async function makeKeyPair(selector: string): Promise<readonly Omit<MadeKey, "file">[]> {
+  return await Promise.all([
+    make({ algorithm: "rsa-sha256", selector, file: "" }),
+    make({ algorithm: "ed25519-sha256", selector: ed25519Selector(selector), file: "" }),
+  ]);
+}
+
 async function make(
   { algorithm, selector, file }: {
     readonly algorithm: KeyAlgorithm;

@@ -11,6 +11,7 @@ import { MonitorPrinter } from "./monitor.ts";
 import { COMMANDS, type ParsedCommand } from "./commands.ts";
 import { OutputClosed, processTerminal, type Terminal } from "../terminal.ts";
 import { helpOf, lettersOf, printInfo, table, usageOf } from "../usage.ts";
+import { type OptionCommand, optionCommand, optionsHelp, readOptions } from "./command_options.ts";
 import { commandsWith, describeCommands, resolveCommand } from "./words.ts";
 
 /** A command line that means nothing exits with this status. */
@@ -24,6 +25,8 @@ export async function smtpctlMain(
   env: Environment,
   terminal: Terminal = processTerminal(),
 ): Promise<number> {
+  const own = optionCommand(COMMANDS, args);
+  if (own !== null) return await withOptions(own, args.slice(1), env, terminal);
   const line = readLine(args);
   if ("wrong" in line) return invalid(terminal, `${line.wrong}\n`);
   if (line.info === "version") return printInfo("smtpctl", "version", terminal);
@@ -59,6 +62,30 @@ export async function mailqMain(args: string[], env: Environment, terminal = pro
   if (options.info !== null) return printInfo("mailq", options.info, terminal);
   terminal.err(`mailq: ${options.text}\n${usageOf("mailq")}`);
   return 1;
+}
+
+/** A command that has options of its own. */
+async function withOptions(
+  command: OptionCommand<ParsedCommand>,
+  args: readonly string[],
+  env: Environment,
+  terminal: Terminal,
+): Promise<number> {
+  const read = readOptions(command.options, args);
+  if ("wrong" in read) {
+    return invalid(terminal, `smtpctl ${command.pattern}: ${safeLine(read.wrong)}; --help lists the options\n`);
+  }
+  if ("info" in read) {
+    if (read.info === "version") return printInfo("smtpctl", "version", terminal);
+    terminal.out(optionsHelp(command));
+    return 0;
+  }
+  try {
+    return await run(command.makeOf(read.given), env, terminal);
+  } catch (error) {
+    if (error instanceof OutputClosed) return 0;
+    return complain(terminal, reasonOf(error));
+  }
 }
 
 /** The words of a command line. Options may stand among them, up to `--`. */
@@ -173,6 +200,7 @@ async function run(command: ParsedCommand, env: Environment, terminal: Terminal)
     return await (await import("./dmarc/read.ts")).readDmarcReports(command.dmarcRead, terminal);
   }
   if ("transfer" in command) return await transfer(command, env, terminal);
+  if ("setup" in command) return await (await import("./setup/setup.ts")).setupMain(command.setup, env, terminal);
   const { request } = command;
   if ((request.do === "trace" || request.do === "untrace") && ![...TRACES, "all"].includes(request.what)) {
     const guess = suggestion(request.what, ["all", ...TRACES]);

@@ -10,6 +10,23 @@ export interface Command<T> {
   readonly about: string;
   /** Makes the value of the parameters, in order. */
   readonly make: (...parameters: string[]) => T;
+  /** Options of its own, of a command of one word; `makeOf` makes the value of those that were given. */
+  readonly options?: readonly CommandOption[];
+  readonly makeOf?: (given: ReadonlyMap<string, readonly string[]>) => T;
+}
+
+/** An option of one command. */
+export interface CommandOption {
+  /** With its dashes. */
+  readonly name: string;
+  /** What its argument is called; absent when it takes none. */
+  readonly value?: string;
+  /** The argument may be missing. */
+  readonly optional?: true;
+  /** It may be given several times. */
+  readonly repeated?: true;
+  /** A sentence. */
+  readonly about: string;
 }
 
 export type Resolved<T> =

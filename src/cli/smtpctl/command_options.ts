@@ -1,0 +1,76 @@
+/** Options of a command of smtpctl(8), which may stand before, among and behind its words. Pure. */
+
+import { suggestion } from "../../config/words.ts";
+import { table } from "../usage.ts";
+import type { InfoOption } from "../getopt.ts";
+import type { Command, CommandOption } from "./words.ts";
+
+/** Values by option, in the order in which they were given; "" for an option without one. */
+export type GivenOptions = ReadonlyMap<string, readonly string[]>;
+
+export type ReadOptions =
+  | { readonly given: GivenOptions }
+  | { readonly info: InfoOption }
+  /** What is wrong, as a sentence without its end. */
+  | { readonly wrong: string };
+
+/** A row of the table that has options of its own. */
+export type OptionCommand<T> = Command<T> & Required<Pick<Command<T>, "options" | "makeOf">>;
+
+/** The command of one word with options of its own that these arguments mean; null when they mean another one, or none. The word may be cut short. */
+export function optionCommand<T>(commands: readonly Command<T>[], args: readonly string[]): OptionCommand<T> | null {
+  const word = args[0] ?? "";
+  if (word === "" || word.startsWith("-")) return null;
+  const first = ({ pattern }: Command<T>) => pattern.split(" ", 1)[0]!;
+  const exact = commands.filter((one) => first(one) === word);
+  const meant = exact.length > 0 ? exact : commands.filter((one) => first(one).startsWith(word));
+  const [found] = meant;
+  if (found?.options === undefined || found.makeOf === undefined || meant.some((one) => first(one) !== first(found))) {
+    return null;
+  }
+  return found as OptionCommand<T>;
+}
+
+/** Reads what stands behind the word of a command. An argument stands in the next word or behind `=`, an optional one behind `=` alone. */
+export function readOptions(options: readonly CommandOption[], args: readonly string[]): ReadOptions {
+  const given = new Map<string, string[]>();
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at]!;
+    if (arg === "--help" || arg === "-h") return { info: "help" };
+    if (arg === "--version") return { info: "version" };
+    const equals = arg.indexOf("=");
+    const name = equals < 0 ? arg : arg.slice(0, equals);
+    const option = options.find((one) => one.name === name);
+    if (option === undefined) {
+      if (!arg.startsWith("-")) return { wrong: `"${arg}" is a word too many: all it needs are options` };
+      const guess = suggestion(name, [...options.map((one) => one.name), "--help", "--version"]);
+      return { wrong: `unknown option ${name}${guess}` };
+    }
+    let value = equals < 0 ? null : arg.slice(equals + 1);
+    if (option.value === undefined && value !== null) return { wrong: `${name} takes no argument` };
+    if (option.value !== undefined && option.optional !== true && value === null) value = args[++at] ?? null;
+    if (option.value !== undefined && option.optional !== true && (value === null || value === "")) {
+      return { wrong: `${name} needs an argument: ${option.about}` };
+    }
+    const values = given.get(name);
+    if (values !== undefined && option.repeated !== true) return { wrong: `${name} is given twice` };
+    if (values === undefined) given.set(name, [value ?? ""]);
+    else values.push(value ?? "");
+  }
+  return { given };
+}
+
+/** `[--name value]` for each. */
+export function optionsUsage(options: readonly CommandOption[]): string {
+  return options.map((option) => `[${optionTerm(option)}]${option.repeated === true ? " ..." : ""}`).join(" ");
+}
+
+/** What `--help` prints of a command with options of its own. */
+export function optionsHelp<T>({ pattern, about, options }: OptionCommand<T>): string {
+  const rows = options.map((option): [string, string] => [optionTerm(option), option.about]);
+  return `usage: smtpctl ${pattern} ${optionsUsage(options)}\n${about}\n\n${table(rows)}`;
+}
+
+function optionTerm({ name, value, optional }: CommandOption): string {
+  return value === undefined ? name : optional === true ? `${name}[=${value}]` : `${name} ${value}`;
+}

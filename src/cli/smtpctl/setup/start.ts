@@ -1,0 +1,113 @@
+/** The end of smtpctl setup: the configuration is checked by smtpd itself, the daemon started, and a mail sent to its reader. */
+
+import type { Environment } from "../../../config/mod.ts";
+import { controlSocketPath } from "../../../config/paths.ts";
+import { connectControl, NotRunning } from "../../../control/mod.ts";
+import { safeText, systemReason } from "../../../events/mod.ts";
+import type { Clock } from "../../../clock.ts";
+import type { Terminal } from "../../terminal.ts";
+import type { Answers, ReaderAccount } from "./answers.ts";
+import type { MachineFacts } from "./machine.ts";
+import { type Surroundings, UNIT } from "./surroundings.ts";
+import { sendTestMail } from "./test_mail.ts";
+
+export interface StartOrder {
+  readonly answers: Answers;
+  /** The file that was written. */
+  readonly config: string;
+  readonly machine: MachineFacts;
+  readonly account: ReaderAccount;
+  /** All is below `root`. */
+  readonly isTrial: boolean;
+  readonly root: string;
+  readonly start: boolean;
+}
+
+interface StartDeps {
+  readonly env: Environment;
+  readonly terminal: Terminal;
+  readonly around: Surroundings;
+  readonly clock: Clock;
+}
+
+/** Checks, starts, sends. Returns the exit status: 1 when the configuration is refused, the daemon does not start, or the mail does not arrive. */
+export async function startAndTry(order: StartOrder, deps: StartDeps): Promise<number> {
+  const { around, terminal, env } = deps, { config } = order;
+  const missing = around.missingUsers();
+  const checked = await run(around, around.smtpd, ["-n", "-f", config]);
+  terminal.out(`smtpd -n: ${safeText(checked.text)}\n`);
+  if (checked.code !== 0) return 1;
+  const why = await reasonNotToStart(order, deps, missing);
+  if (why !== null) {
+    terminal.out(`\n${why}\n`);
+    return 0;
+  }
+  const unit = around.hasUnit() && !order.isTrial;
+  const started = unit
+    ? await run(around, "systemctl", ["enable", "--now", UNIT])
+    : await run(around, around.smtpd, order.isTrial ? ["-f", config] : []);
+  if (started.code !== 0) {
+    terminal.err(`smtpctl: smtpd does not start: ${safeText(started.text)}\n`);
+    return 1;
+  }
+  terminal.out(unit ? `smtpd is started, and with the machine from now on (${UNIT}).\n` : "smtpd is started.\n");
+  const { domain, hostname, mailbox } = order.answers;
+  let arrival;
+  try {
+    arrival = await sendTestMail({ domain, hostname, mailbox, reader: order.account }, env, deps.clock);
+  } catch (error) {
+    arrival = { arrived: false, text: `The test mail cannot be followed: ${systemReason(error)}.` };
+  }
+  terminal.out(`${safeText(arrival.text)}\n`);
+  if (arrival.arrived) terminal.out("\nWhen the records are in the DNS, see whether all is well: smtpctl check\n");
+  return arrival.arrived ? 0 : 1;
+}
+
+async function run(around: Surroundings, program: string, args: readonly string[]) {
+  try {
+    return await around.run(program, args);
+  } catch (error) {
+    return { code: 1, text: `${program}: ${systemReason(error)}` };
+  }
+}
+
+/** Sentences that say what to do instead; null when the daemon can be started. */
+async function reasonNotToStart(
+  { answers: { domain }, machine, start, isTrial, root, config }: StartOrder,
+  { env, around }: StartDeps,
+  missing: readonly string[],
+): Promise<string | null> {
+  const mail = `send a first mail: printf 'Subject: first\\n\\nHello.\\n' | sendmail postmaster@${domain}`;
+  if (await answers(controlSocketPath(env))) {
+    return `smtpd runs already, as it was configured before: smtpctl stop, start it again, then ${mail}`;
+  }
+  if (isTrial && !env.get("SMTPD_SOCKET")) {
+    const places = `SMTPD_SPOOL=${root}/spool SMTPD_SOCKET=${root}/smtpd.sock SMTPD_STATE=${root}/state`;
+    return `Nothing is started for a trial in a folder. To start it there:\n  ${places} ${around.smtpd} -d -f ${config}`;
+  }
+  if (!start) return `Start it with smtpd${around.hasUnit() ? ` (systemctl enable --now ${UNIT})` : ""}, then ${mail}`;
+  if (missing.length > 0) {
+    return `smtpd needs the user${missing.length === 1 ? "" : "s"} ${
+      missing.join(" and ")
+    }: run scripts/install, start smtpd, then ${mail}`;
+  }
+  if (machine.port25.taken) {
+    const [server] = machine.servers;
+    const stop = server === undefined
+      ? "stop it"
+      : `stop it if it is ${server.name} (systemctl disable --now ${server.service})`;
+    return `Another server has port 25: ${stop}. Then start smtpd, and ${mail}`;
+  }
+  return null;
+}
+
+async function answers(path: string): Promise<boolean> {
+  try {
+    (await connectControl(path)).destroy();
+    return true;
+  } catch (error) {
+    if (error instanceof NotRunning) return false;
+    // It is there, and not ours to speak to.
+    return true;
+  }
+}
