@@ -62,7 +62,7 @@ become() {
         --allow-sys=uid,gid,hostname,networkInterfaces,cpus,statfs \
         --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_MAIL,SMTPD_LIBEXEC,ASR_CONFIG,TZ,PATH,SMTPD_SCRIPT \
         --allow-env=SMTPD_USER,SMTPD_QUEUE_USER,SMTPD_STATE,SMTPD_JOURNAL,DENO_DIR,SQLITE_TMPDIR \
-        --allow-env=LISTEN_FDS,LISTEN_PID,NOTIFY_SOCKET,JOURNAL_STREAM "$@"
+        --allow-env=LISTEN_FDS,LISTEN_PID,NOTIFY_SOCKET,JOURNAL_STREAM,WATCHDOG_USEC,WATCHDOG_PID,CREDENTIALS_DIRECTORY "$@"
       ;;
     smtpctl | mailq)
       # The control socket (a unix socket wants all three), and the spool for `show queue` while the daemon is down.

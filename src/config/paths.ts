@@ -62,6 +62,14 @@ export function dkimFolder(env: Environment): string {
   return env.get("SMTPD_DKIM") || "/etc/vaultpost/dkim";
 }
 
+/** Folder in which systemd puts the credentials of the unit vaultpost.service. */
+export const UNIT_CREDENTIALS = "/run/credentials/vaultpost.service";
+
+/** Folder of the keys that the service manager hands over: `credential:NAME` in smtpd.conf. `CREDENTIALS_DIRECTORY` names it. */
+export function credentialsPath(env: Environment): string {
+  return env.get("CREDENTIALS_DIRECTORY") || UNIT_CREDENTIALS;
+}
+
 /** User of the processes that speak to the network. `SMTPD_USER` overrides it. */
 export function smtpdUserName(env: Environment): string {
   return env.get("SMTPD_USER") || "smtpd";

@@ -37,6 +37,7 @@ import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf }
 import { type Place, resolveListeners } from "./sockets/listeners.ts";
 import { LogSinks, sinksOf } from "./log_sinks.ts";
 import { Native } from "./machine/native.ts";
+import { type DaemonHealth, ServiceManager } from "./machine/service_manager.ts";
 import { type OneProcessWall, oneProcessWall, putUpWall } from "./one_process.ts";
 import { oneProcessFiles } from "./one_process_files.ts";
 import { grantsFor, resolverGrants } from "./permissions.ts";
@@ -105,6 +106,7 @@ class Daemon {
   readonly #native = new Native();
   readonly #clock: Clock;
   readonly #logs: LogSinks;
+  readonly #manager: ServiceManager;
   #sockets: ListeningSockets | null = null;
   /** Connections of the control socket that were refused and are not closed yet. */
   #lingering = 0;
@@ -122,6 +124,7 @@ class Daemon {
   #certificates!: CertificateKeeper;
   #signingKeys!: SigningKeys;
   #stopWatching = () => {};
+  #stopSigns = () => {};
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
   readonly #programs: Children;
   readonly #programFiles: ProgramFiles;
@@ -130,6 +133,12 @@ class Daemon {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#logs = new LogSinks({ native: this.#native, clock: this.#clock, journal: journalSocketPath(options.env) });
+    this.#manager = new ServiceManager(options.env, {
+      socket: this.#native,
+      clock: this.#clock,
+      warn: (text) => this.#log("warn", text),
+      pid: Deno.pid,
+    });
     this.#programFiles = new ProgramFiles(this.#clock.now());
     this.#verbose = options.verbose;
     const { processes, programs } = options.config;
@@ -161,7 +170,8 @@ class Daemon {
       if (await Promise.race([started.then(() => false), this.#end.promise.then(() => true)])) return;
       this.#writePid(controlSocket);
       this.#serving = true;
-      this.#notify("READY=1");
+      this.#manager.ready(this.#health().status);
+      this.#stopSigns = this.#manager.watch(() => this.#health());
       this.#options.onready((level, text) => this.#log(level, text));
       await this.#end.promise;
     } finally {
@@ -399,11 +409,14 @@ class Daemon {
     });
   }
 
-  /** Sends `state` to the service manager, if it gave a socket for that. */
-  #notify(state: string): void {
-    const path = this.#options.env.get("NOTIFY_SOCKET");
-    if (path === undefined || path === "") return;
-    if (!this.#native.notify(path, state)) this.#log("warn", `warn: the service manager does not hear ${state}`);
+  /** As the service manager is told. A role that the supervisor has not got to answer for minutes needs a new daemon. */
+  #health(): DaemonHealth {
+    const { missing, stalled } = this.#supervisor;
+    const without = missing.length === 0 ? "" : `, without ${missing.join(", ")}`;
+    return {
+      status: `serving, ${this.#admission.size} sessions${without}`,
+      stalled: stalled.length === 0 ? null : `no isolate answers as ${stalled.join(", ")}`,
+    };
   }
 
   #acceptSmtp(socket: net.Socket, listener: Listener): void {
@@ -619,7 +632,8 @@ class Daemon {
   }
 
   async #close(): Promise<void> {
-    this.#notify("STOPPING=1");
+    this.#manager.stopping();
+    this.#stopSigns();
     this.#stopWatching();
     this.#sockets?.close();
     await this.#supervisor?.stop();

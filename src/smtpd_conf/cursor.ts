@@ -6,6 +6,9 @@ import { shown } from "../config/values.ts";
 import { DIRECTIVES, RESERVED, suggestion } from "../config/words.ts";
 import type { Lexer, Token } from "./lexer.ts";
 
+/** What a path begins with that stands for a credential of the service manager. */
+export const CREDENTIAL = "credential:";
+
 /**
  * Tokens with one token of lookahead. After the first mistake of a directive the cursor shows only ends of line until
  * `finishLine`, so that productions end by themselves and a mistake is reported once.
@@ -13,6 +16,7 @@ import type { Lexer, Token } from "./lexer.ts";
 export class Cursor {
   readonly #lexer: Lexer;
   readonly #placeOf: (name: Named) => SourceLine | undefined;
+  readonly #credentials: string;
   readonly #diagnostics: Diagnostic[] = [];
   #lookahead: Token | null = null;
   #failed = false;
@@ -23,10 +27,11 @@ export class Cursor {
   /** The token that was consumed last was a newline. */
   #lineBegins = true;
 
-  /** `placeOf`: where a thing of this name has been declared so far, right or wrong. */
-  constructor(lexer: Lexer, placeOf: (name: Named) => SourceLine | undefined = () => undefined) {
+  /** `placeOf`: where a thing of this name has been declared so far, right or wrong. `credentials`: the folder of the service manager's keys. */
+  constructor(lexer: Lexer, placeOf: (name: Named) => SourceLine | undefined, credentials: string) {
     this.#lexer = lexer;
     this.#placeOf = placeOf;
+    this.#credentials = credentials;
   }
 
   get diagnostics(): readonly Diagnostic[] {
@@ -195,6 +200,22 @@ export class Cursor {
   expectString(what: string): string | null {
     if (this.atString()) return this.take().text;
     this.unexpected(what);
+    return null;
+  }
+
+  /** The path of a certificate or key: as it stands, or of the service manager's credential NAME for `credential:NAME`. */
+  expectKeyFile(): string | null {
+    const { at } = this.peek();
+    const text = this.expectString("the path of a file");
+    return text?.startsWith(CREDENTIAL) ? this.credentialPath(at, text) : text;
+  }
+
+  /** Where the credential of a text that begins with `credential:` lies; null, and a mistake, when that is no name of one. */
+  credentialPath(at: SourceLine, text: string): string | null {
+    const name = text.slice(CREDENTIAL.length);
+    // No way out of the folder.
+    if (/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/.test(name)) return `${this.#credentials}/${name}`;
+    this.fail(at, `not a valid name of a credential: "${shown(name)}" (letters, digits, ".", "_" and "-" are needed)`);
     return null;
   }
 

@@ -60,7 +60,7 @@ export function parseCa({ cursor, draft }: Context, at: SourceLine): void {
   draft.ca.set(name, "");
   declare(draft, { kind: "ca", name }, at);
   if (!cursor.expectKeyword("cert")) return;
-  draft.ca.set(name, cursor.expectString("the path of a file") ?? "");
+  draft.ca.set(name, cursor.expectKeyFile() ?? "");
 }
 
 /** After `pki`. Two lines of one name add up, so that each can give a part. */
@@ -81,8 +81,8 @@ export function parsePki({ cursor, draft }: Context, at: SourceLine): void {
 
 function parsePkiOptions({ cursor, draft }: Pick<Context, "cursor" | "draft">, pki: PkiDraft): void {
   while (!cursor.atEnd()) {
-    if (cursor.acceptKeyword("cert")) pki.cert = cursor.expectString("the path of a file");
-    else if (cursor.acceptKeyword("key")) pki.key = cursor.expectString("the path of a file");
+    if (cursor.acceptKeyword("cert")) pki.cert = cursor.expectKeyFile();
+    else if (cursor.acceptKeyword("key")) pki.key = cursor.expectKeyFile();
     else if (cursor.acceptKeyword("dhe")) {
       const { at } = cursor.peek();
       const word = cursor.expectString("none, auto or legacy");

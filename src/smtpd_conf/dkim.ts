@@ -66,7 +66,7 @@ function dkimOptions({ cursor }: Context, line: DkimDraft): Options {
         }
       },
     },
-    "key": { parse: () => void (line.keyFile = cursor.expectString("the path of a file")) },
+    "key": { parse: () => void (line.keyFile = cursor.expectKeyFile()) },
     "headers": { ours: true, parse: () => void (line.headers = expectFields(cursor)) },
     "expire": { ours: true, parse: () => void (line.expireSeconds = expectDelay({ cursor }, "expire")) },
   };

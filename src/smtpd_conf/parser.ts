@@ -18,6 +18,7 @@ import { parseMatch } from "./match.ts";
 import { parseQueue } from "./queue.ts";
 import { parseTableDirective } from "./table.ts";
 import type { Diagnostic, ParseResult, SourceLine } from "../config/mod.ts";
+import { UNIT_CREDENTIALS } from "../config/paths.ts";
 import { shown } from "../config/values.ts";
 import { BEFORE_6_4, DIRECTIVES, RESERVED } from "../config/words.ts";
 
@@ -25,6 +26,8 @@ export interface ParseOptions {
   /** `-D name=value`; they win over the macros of the file. */
   readonly defines: ReadonlyArray<readonly [string, string]>;
   readonly files: ConfigFiles;
+  /** Folder of the credentials that the service manager hands over; that of our unit without it. */
+  readonly credentials?: string;
   /** Warn of macros that are not used. */
   readonly verbose?: boolean;
 }
@@ -69,7 +72,7 @@ export function parseConfig(file: string, options: ParseOptions): ParseResult {
   const draft = emptyDraft();
   const cursor = new Cursor(lexer, (name) => {
     return name.kind === "macro" ? macros.placeOf(name.name) : draft.declared.get(declaredKey(name));
-  });
+  }, options.credentials ?? UNIT_CREDENTIALS);
   const context: Context = { cursor, lexer, macros, draft, files: options.files };
   while (cursor.peek().kind !== "end" && !cursor.tooMany) {
     parseLine(context);

@@ -2,6 +2,7 @@
 
 import { expectDelay } from "./action.ts";
 import type { Context } from "./context.ts";
+import { CREDENTIAL } from "./cursor.ts";
 import type { KeySource, SourceLine } from "../config/mod.ts";
 import { LANGUAGE_LIMITS } from "../config/limits.ts";
 import { parseSize, shown } from "../config/values.ts";
@@ -63,6 +64,10 @@ function parseEncryption({ cursor, draft }: Context): void {
 /** The key itself is in no message: these are shown and logged. */
 function keySource({ cursor }: Pick<Context, "cursor">, at: SourceLine, text: string): KeySource | null {
   if (text === "stdin" || text === "-") return { kind: "input", prompt: false };
+  if (text.startsWith(CREDENTIAL)) {
+    const path = cursor.credentialPath(at, text);
+    return path === null ? null : { kind: "file", path };
+  }
   if (text.startsWith(FILE)) {
     const path = text.slice(FILE.length);
     if (path.startsWith("/")) return { kind: "file", path };

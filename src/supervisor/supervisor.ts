@@ -1,6 +1,6 @@
 /**
  * Main's side of the isolates: starts them with their permissions, joins them by doors, watches that they run and replaces those that do not.
- * Names no role: what it needs of them is in ROLES and DOORS.
+ * Names no role: what it needs of them is in ROLES and DOORS. It is long because every change of a slot goes through it.
  */
 
 import { type Channel, DoorChannel, MAIN_RATE } from "../isolate/mod.ts";
@@ -34,6 +34,8 @@ const PING_MS = 1_000;
 const AVOID_LOOKS = 2;
 /** An isolate that has sent something in this time is given work without being asked whether it is there. */
 const FRESH_MS = 100;
+/** Looks in a row that find no isolate of a role answering, after which the role has stalled: long after a silent isolate was replaced. */
+const STALLED_LOOKS = 3 * SILENT_LOOKS;
 const RESTART_MIN_MS = 100, RESTART_MAX_MS = 30_000, QUIET_MS = 60_000;
 /** Time for an isolate to finish on stop. */
 const STOP_MS = 5_000;
@@ -59,6 +61,8 @@ export class Supervisor {
   readonly #serving = new Map<MainDoorName, Welcome>();
   readonly #clock: Clock;
   readonly #accusations: Accusations;
+  /** Looks in a row that found no isolate of the role answering. */
+  readonly #unanswered = new Map<Role, number>();
   #stopping = false;
   #cancelPings = () => {};
   #onready: (() => void) | null = null;
@@ -169,6 +173,11 @@ export class Supervisor {
     // Of these one more may just be coming.
     for (const role of missing) if (isFileRole(role) && this.living(role).length > 0) missing.delete(role);
     return [...missing];
+  }
+
+  /** Roles of which no isolate has answered for minutes, though silent ones were replaced. Roles that touch users' files are not asked. */
+  get stalled(): Role[] {
+    return [...this.#unanswered].filter(([, looks]) => looks > STALLED_LOOKS).map(([role]) => role);
   }
 
   /** Isolates that run, with what each was permitted at its start. */
@@ -361,6 +370,7 @@ export class Supervisor {
 
   #ping(): void {
     this.#hosts.look();
+    this.#countUnanswered();
     for (const slot of this.#slots) {
       if (!slot.running || isFileRole(slot.role)) continue;
       if (slot.pinged > slot.ponged) slot.silent++;
@@ -371,6 +381,15 @@ export class Supervisor {
         continue;
       }
       if (slot.failures > 0 && this.#clock.steady() - slot.startedAt > QUIET_MS) slot.failures = 0;
+    }
+  }
+
+  /** One that starts answers too, however long it takes to become ready. */
+  #countUnanswered(): void {
+    for (const [role, slots] of Map.groupBy(this.#slots, ({ role }) => role)) {
+      if (isFileRole(role)) continue;
+      const answers = slots.some(({ running, ponged, silent }) => running && ponged > 0 && silent < AVOID_LOOKS);
+      this.#unanswered.set(role, answers ? 0 : (this.#unanswered.get(role) ?? 0) + 1);
     }
   }
 

@@ -470,6 +470,26 @@ match tag dkim for any action dkim
   assert.deepEqual(config.dkim, []);
 });
 
+Deno.test("credential:NAME is a file of the service manager's folder", () => {
+  const { pki, ca, dkim, queue } = configOf(
+    `pki a cert credential:a.crt key "credential:a.key"
+ca b cert credential:b
+dkim a.example selector s key credential:dkim_a
+queue encryption credential:queue
+${RULE}`,
+    { credentials: "/c" },
+  );
+  assert.deepEqual([pki.a!.certFile, pki.a!.keyFile, ca.b, dkim[0]!.keyFile], [
+    "/c/a.crt",
+    "/c/a.key",
+    "/c/b",
+    "/c/dkim_a",
+  ]);
+  assert.deepEqual(queue.encryption, { kind: "file", path: "/c/queue" });
+  const { pki: other } = configOf(`pki a cert "/c" key credential:a.key${RULE}`);
+  assert.equal(other.a!.keyFile, "/run/credentials/vaultpost.service/a.key");
+});
+
 const warned: ReadonlyArray<Row<readonly string[]>> = [
   { text: "a = b", want: [] },
   {

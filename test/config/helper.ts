@@ -23,12 +23,18 @@ export interface Input {
   readonly files?: Readonly<Record<string, string>>;
   readonly defines?: ReadonlyArray<readonly [string, string]>;
   readonly verbose?: boolean;
+  readonly credentials?: string;
 }
 
 /** Parses `text` as the file `c`. */
 export function parse(text: string, input: Input = {}): ParseResult {
   const files = memoryFiles({ ...input.files, c: text });
-  return parseConfig("c", { defines: input.defines ?? [], files, verbose: input.verbose ?? false });
+  return parseConfig("c", {
+    defines: input.defines ?? [],
+    files,
+    verbose: input.verbose ?? false,
+    ...input.credentials === undefined ? {} : { credentials: input.credentials },
+  });
 }
 
 /** The lines on stderr without `smtpd: ` of the last; empty when the configuration is right. */

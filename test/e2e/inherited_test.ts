@@ -1,4 +1,4 @@
-/** The daemon behind a service manager: sockets that it is given, and the word that it is ready. Python plays the manager. */
+/** The daemon behind a service manager: sockets that it is given, and the word that it is ready and alive. Python plays the manager. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -25,9 +25,13 @@ if ready != "-":
     hears = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); hears.bind(ready); hears.settimeout(60)
     if os.fork() == 0:
         with open(ready + ".log", "wb", buffering=0) as out:
-            for _ in range(2): out.write(hears.recv(1000) + b"\\n")
+            heard = b""
+            while b"STOPPING=1" not in heard:
+                heard = hears.recv(1000)
+                out.write(heard + b"\\n")
         os._exit(0)
     os.environ["NOTIFY_SOCKET"] = ready
+    os.environ["WATCHDOG_USEC"] = "300000"; os.environ["WATCHDOG_PID"] = str(os.getpid())
 for at, fd in enumerate(kept): os.dup2(fd, 3 + at, inheritable=True)
 os.environ["LISTEN_FDS"] = str(len(kept)); os.environ["LISTEN_PID"] = str(os.getpid())
 os.execv(sys.argv[5], sys.argv[5:])
@@ -36,6 +40,11 @@ os.execv(sys.argv[5], sys.argv[5:])
 /** What a program has inherited, beside its pipes: a line each. */
 const DESCRIPTORS = "ls -l /proc/self/fd | grep -v -e pipe: -e /dev/null -e /proc/ -e ^total";
 const SMTPD = join(PROJECT, "scripts/smtpd");
+
+/** Waits until what the manager was told is so. */
+async function reported(file: string, what: RegExp): Promise<void> {
+  while (!what.test(Deno.readTextFileSync(file))) await new Promise((go) => setTimeout(go, 5));
+}
 
 Deno.test("the daemon serves the sockets that it inherits, unix sockets too, and says when it is ready", async () => {
   const given = freePort(), folder = await Deno.makeTempDir();
@@ -70,12 +79,10 @@ ${maildirConfig(daemon)}listen on 127.0.0.1 port ${given} hostname given.${DOMAI
       assert.equal(sent.code, 0, sent.stderr);
       const shown = await run(join(PROJECT, "scripts/smtpctl"), ["show", "status"], { env: { ...daemon.env, ...env } });
       assert.equal(shown.code, 0, shown.stderr);
-      assert.match(Deno.readTextFileSync(`${ready}.log`), /^READY=1\n/);
+      await reported(`${ready}.log`, /^READY=1\nSTATUS=serving, \d+ sessions\n(.*\n)*WATCHDOG=1\n/);
     });
     for (const path of [control!, submission!]) assert.ok(Deno.statSync(path).isSocket, "the manager's to remove");
-    while (Deno.readTextFileSync(`${ready}.log`) !== "READY=1\nSTOPPING=1\n") {
-      await new Promise((go) => setTimeout(go, 5));
-    }
+    await reported(`${ready}.log`, /\nSTOPPING=1\nSTATUS=ending\n$/);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

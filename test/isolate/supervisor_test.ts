@@ -181,3 +181,16 @@ Deno.test("an isolate that loops gets no new work while another answers, and is 
   await new Promise<void>((resolve) => supervisor.whenAnswering("smtp", 0, resolve));
   await stop();
 });
+
+Deno.test("a role has stalled when its replacements do not answer either", async () => {
+  const toys = { ...TOYS, smtp: "looping" };
+  const { supervisor, deaths, stop } = toySystem(toys, undefined, { pingMs: 10 });
+  await supervisor.start();
+  toys.smtp = "silent";
+  supervisor.post("smtp-main", 0, SESSION);
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
+  while (!deaths.some(({ role }) => role === "smtp")) await turn();
+  assert.ok(!supervisor.stalled.includes("smtp"), "its replacement has time to answer");
+  while (!supervisor.stalled.includes("smtp")) await turn();
+  await stop();
+});

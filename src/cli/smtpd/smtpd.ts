@@ -3,6 +3,7 @@
 import type { Config, Environment } from "../../config/mod.ts";
 import {
   controlSocketPath,
+  credentialsPath,
   libexecDirectory,
   PRODUCT,
   spoolPath,
@@ -96,7 +97,12 @@ interface ReadConfig {
 async function readConfig(options: Options, env: Environment): Promise<ReadConfig | null> {
   const { file, defines, verbose, check } = options;
   const guard = new FileGuard(Deno.uid() ?? 0);
-  const parsed = parseConfig(file, { defines, files: configFiles(guard, env), verbose });
+  const parsed = parseConfig(file, {
+    defines,
+    files: configFiles(guard, env),
+    credentials: credentialsPath(env),
+    verbose,
+  });
   if (!parsed.ok) {
     for (const diagnostic of parsed.diagnostics) console.error(formatDiagnostic(diagnostic));
     if (parsed.fatal !== null) console.error(`smtpd: ${parsed.fatal}${isMissing(file) ? FIRST_CONFIG : ""}`);

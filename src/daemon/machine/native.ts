@@ -16,6 +16,7 @@ const SYMBOLS = {
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   dup: { parameters: ["i32"], result: "i32" },
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   ioctl: { parameters: ["i32", "u64"], result: "i32" },
   openlog: { parameters: ["buffer", "i32", "i32"], result: "void" },
@@ -34,6 +35,7 @@ const SO_TYPE = 3, SO_ACCEPTCONN = 30, SOCK_STREAM = 1;
 const SO_COOKIE = 57;
 const SHUT_RDWR = 2;
 const POLLIN = 1;
+const CLOCK_MONOTONIC = 1;
 const AF_UNIX = 1, SOCK_DGRAM_CLOEXEC = 2 | 0o2000000, MSG_NOSIGNAL = 0x4000, MSG_DONTWAIT = 0x40;
 /** Octets of the path of a unix socket. */
 const MAX_SOCKET_PATH_OCTETS = 107;
@@ -160,6 +162,14 @@ export class Native {
     const flags = MSG_NOSIGNAL | MSG_DONTWAIT;
     const { sendto } = this.#libc.symbols;
     return Number(sendto(descriptor, bytes, BigInt(bytes.length), flags, address, address.length)) === bytes.length;
+  }
+
+  /** Microseconds of the monotonic clock, which service managers compare; null when it cannot be read. Linux only. */
+  monotonicMicroseconds(): bigint | null {
+    if (this.#libc === null || Deno.build.os !== "linux") return null;
+    const time = new BigInt64Array(2); // struct timespec: seconds, nanoseconds
+    if (this.#libc.symbols.clock_gettime(CLOCK_MONOTONIC, time) !== 0) return null;
+    return time[0]! * 1_000_000n + time[1]! / 1000n;
   }
 
   /** How many descriptors this process may have open; null when it cannot be determined. */
