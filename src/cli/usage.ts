@@ -39,10 +39,10 @@ function ignored(plain: string, valued: string, optional = ""): OptionUsage[] {
 }
 
 const MAP_OPTIONS: readonly OptionUsage[] = [
-  { letter: "d", value: "dbtype", about: "The kind of database: only cdb is written." },
+  { letter: "d", value: "dbtype", about: "The kind of database: cdb, which is also written for hash, btree and dbm." },
   { letter: "o", value: "dbfile", about: "Writes this file instead of FILE.db." },
   { letter: "O", value: "AliasFile=file", about: "Names the source when there is no argument." },
-  { letter: "t", value: "type", about: "What the values are: aliases or set." },
+  { letter: "t", value: "type", about: "What the values are: aliases or set; or the character that ends the keys." },
   { letter: "U", about: "Prints a map file as text." },
 ];
 
@@ -54,7 +54,7 @@ export const TOOLS = {
       { letter: "D", value: "macro=value", about: "Defines a macro for the configuration." },
       { letter: "d", about: "Stays in the foreground and logs to standard error." },
       { letter: "F", about: "Stays in the foreground and logs to syslog." },
-      { letter: "f", value: "file", about: "Reads this configuration, not /etc/vaultpost/smtpd.conf." },
+      { letter: "f", value: "file", about: "Reads this configuration, and looks for none." },
       { letter: "h", about: "Prints version and usage on standard error, and fails." },
       { letter: "n", about: "Checks the configuration and ends." },
       { letter: "P", value: "system", about: "Starts with smtp, mda or mta paused." },
@@ -114,7 +114,7 @@ export const TOOLS = {
     about: "Checks the aliases and has the mail daemon read them again.",
     options: [
       { letter: "D", value: "macro=value", about: "Defines a macro for the configuration." },
-      { letter: "f", value: "file", about: "Reads this configuration, not /etc/vaultpost/smtpd.conf." },
+      { letter: "f", value: "file", about: "Reads this configuration, and looks for none." },
     ],
     page: "newaliases(8)",
   },

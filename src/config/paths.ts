@@ -10,7 +10,8 @@ export interface Environment {
   get(name: string): string | undefined;
 }
 
-export const DEFAULT_CONFIG = "/etc/vaultpost/smtpd.conf";
+/** Where the configuration is looked for, in this order: ours, then where OpenSMTPD has its own, on Linux and on BSD. */
+export const CONFIG_PLACES = ["/etc/vaultpost/smtpd.conf", "/etc/smtpd.conf", "/etc/mail/smtpd.conf"] as const;
 /** First line: the name of this server, if the host name is not it. */
 export const MAILNAME = "/etc/mailname";
 export const DEFAULT_ALIASES = "/etc/aliases";
@@ -52,9 +53,26 @@ export function resolvConfPath(env: Environment): string {
   return env.get("ASR_CONFIG") || "/etc/resolv.conf";
 }
 
-/** Folder of the `table-NAME` programs. `SMTPD_LIBEXEC` overrides it. */
-export function libexecDirectory(env: Environment): string {
-  return env.get("SMTPD_LIBEXEC") || "/usr/local/libexec/vaultpost";
+/** Our own folders of filter and table programs, and then those where packages for OpenSMTPD put theirs. */
+const OWN_LIBEXEC = ["/usr/local/libexec/vaultpost", "/usr/libexec/vaultpost"];
+const OTHERS_LIBEXEC = [
+  // Debian, Gentoo, Fedora; older versions of Debian and Ubuntu.
+  "/usr/libexec/opensmtpd",
+  "/usr/lib/x86_64-linux-gnu/opensmtpd",
+  "/usr/lib/aarch64-linux-gnu/opensmtpd",
+  // Alpine; Arch.
+  "/usr/lib/opensmtpd",
+  "/usr/lib/smtpd/opensmtpd",
+  // FreeBSD; OpenBSD: packages, then what comes with the system.
+  "/usr/local/libexec/opensmtpd",
+  "/usr/local/libexec/smtpd",
+  "/usr/libexec/smtpd",
+];
+
+/** Folders where filter programs and `table-NAME` programs are looked for, in this order. `SMTPD_LIBEXEC` stands for our own. */
+export function libexecFolders(env: Environment): readonly string[] {
+  const own = env.get("SMTPD_LIBEXEC");
+  return [...own ? [own] : OWN_LIBEXEC, ...OTHERS_LIBEXEC];
 }
 
 /** Folder in which `smtpctl dkim generate` makes keys. `SMTPD_DKIM` overrides it. */

@@ -5,7 +5,7 @@
 
 import { dirname } from "node:path";
 import type { Config, Environment } from "../config/mod.ts";
-import { controlSocketPath, libexecDirectory, spoolPath, statePath } from "../config/paths.ts";
+import { controlSocketPath, libexecFolders, spoolPath, statePath } from "../config/paths.ts";
 import type { LandlockRules } from "../kernel/mod.ts";
 import { tableFilesOf } from "../lookup/mod.ts";
 import type { Settings } from "../protocol/mod.ts";
@@ -37,7 +37,7 @@ export function oneProcessFiles({ config, env, settings }: OneProcessSource): La
   ];
   const program = programFiles(env.get("DENO_DIR") ?? null);
   return {
-    read: present([...SYSTEM_FOLDERS, ...program, libexecDirectory(env), ...named.flatMap(foldersOf)]),
+    read: present([...SYSTEM_FOLDERS, ...program, ...libexecFolders(env), ...named.flatMap(foldersOf)]),
     execute: [],
     // A rotation of DKIM makes the next keys beside those that are there; files of the log are opened again by SIGUSR1.
     write: present([

@@ -1,7 +1,8 @@
 /** From what smtpd.conf says of filter programs to what can be started: the path, who it runs as, the folder it is locked in. Starts nothing. */
 
 import type { Config, Environment, FilterProcess } from "../config/mod.ts";
-import { libexecDirectory, smtpdUserName } from "../config/paths.ts";
+import { libexecFolders, smtpdUserName } from "../config/paths.ts";
+import { findProgram } from "../config/search.ts";
 import { shown } from "../config/values.ts";
 import type { FilterProgram, FilterSubsystem, Listener, Settings } from "../protocol/mod.ts";
 import { parsePasswd } from "../tables/mod.ts";
@@ -45,7 +46,7 @@ export function processesOf(config: Config, filter: string): string[] {
 
 function start(process: FilterProcess, env: Environment): Pick<FilterProgram, "program" | "args" | "identity"> {
   const { command, chroot } = process;
-  const absolute = command.startsWith("/") ? command : `${libexecDirectory(env)}/${command}`;
+  const absolute = command.startsWith("/") ? command : inFolder(process, env);
   const plain = PLAIN_WORDS.test(absolute);
   const [program, ...args] = plain
     ? absolute.split(" ").filter((word) => word !== "") as [string, ...string[]]
@@ -61,6 +62,20 @@ function start(process: FilterProcess, env: Environment): Pick<FilterProgram, "p
   checkFolder(process, chroot);
   const { uid, gid } = identity!;
   return { program: locked, args: [`--userspec=${uid}:${gid}`, "--groups=", chroot, program, ...args], identity: null };
+}
+
+/** The command with the folder before it that has its program; in a chroot, whose files may come later, our own folder for want of another. */
+function inFolder(process: FilterProcess, env: Environment): string {
+  const { command, chroot } = process;
+  const name = /^[^\s"'\\$`|&;<>()*?]+/.exec(command)?.[0];
+  // The shell makes a name of it.
+  if (name === undefined) return `${libexecFolders(env)[0]}/${command}`;
+  try {
+    return findProgram(name, env, chroot ?? "") + command.slice(name.length);
+  } catch (error) {
+    if (chroot !== null) return `${libexecFolders(env)[0]}/${command}`;
+    throw fatal(process, `cannot run ${shown(command)}: ${(error as Error).message}`);
+  }
 }
 
 /** Null for the daemon's own user. */

@@ -90,7 +90,7 @@ function declareProgram(
     const guess = suggestion(backend, BACKENDS);
     cursor.fail(
       at,
-      `table <${shown(name)}>: no program for back-end "${shown(backend)}": ${shown(systemReason(error))}${guess}`,
+      `table <${shown(name)}>: no program for back-end "${shown(backend)}": ${systemReason(error)}${guess}`,
     );
   }
 }

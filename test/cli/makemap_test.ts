@@ -57,6 +57,28 @@ Deno.test("makemap stores keys and values with the NUL that ends them", async ()
   });
 });
 
+/** Calls of scripts that were written for the makemap of OpenSMTPD or sendmail; `FOLDER/m` is the map. */
+const OLD_CALLS: readonly { args: readonly string[]; stdin?: string; kind: string | null; dump: string }[] = [
+  { args: ["-d", "hash", "-o", "m.db", "m"], kind: "hash", dump: "root\talice\n" },
+  { args: ["-d", "btree", "-t", "aliases", "m"], kind: "btree", dump: "root\talice\n" },
+  { args: ["-d", "dbm", "-t", "set", "m"], kind: "dbm", dump: "root: alice\t<set>\n" },
+  { args: ["hash", "m"], stdin: "Key a value\n", kind: "hash", dump: "key\ta value\n" },
+  { args: ["-t,", "btree", "m"], stdin: "a key , x:y\n", kind: "btree", dump: "a key\tx:y\n" },
+  { args: ["-t", "|", "cdb", "m"], stdin: "k|v|w\n", kind: null, dump: "k\tv|w\n" },
+];
+for (const { args, stdin, kind, dump } of OLD_CALLS) {
+  Deno.test(`makemap ${args.join(" ")} makes what smtpd reads, under the name asked for, and says so once`, async () => {
+    await withFolder(async (folder) => {
+      await Deno.writeTextFile(`${folder}/m`, "root: alice\n");
+      const made = await make(args.map((arg) => /^m(\.db)?$/.test(arg) ? `${folder}/${arg}` : arg), stdin);
+      const said =
+        `makemap: ${folder}/m.db is a constant database (cdb), which smtpd reads in place of ${kind}: say -d cdb\n`;
+      deepEqual(made, { status: 0, stdout: "", stderr: kind === null ? "" : said });
+      equal((await make(["-U", `${folder}/m.db`])).stdout, dump);
+    });
+  });
+}
+
 Deno.test("makemap TYPE MAP reads standard input, as sendmail's does", async () => {
   await withFolder(async (folder) => {
     equal((await make(["cdb", `${folder}/m`], "key value\n")).status, 0);
@@ -85,7 +107,13 @@ const mistakes: { name: string; args: string[]; source: string; stderr: RegExp }
     source: "x".repeat(1024),
     stderr: /map:1: key is too long\n$/,
   },
-  { name: "another kind of database", args: ["-d", "hash"], source: "a b\n", stderr: /hash: only cdb is supported\n$/ },
+  {
+    name: "a kind of database that nobody has",
+    args: ["-d", "sqlite"],
+    source: "a b\n",
+    stderr: /sqlite: cdb is written, and hash, btree, dbm are taken for it\n$/,
+  },
+  { name: "a line without its delimiter", args: ["-t", ","], source: "a,b\nc d\n", stderr: /map:2: invalid entry\n$/ },
   { name: "another kind of map", args: ["-t", "colours"], source: "a b\n", stderr: /unsupported type colours/ },
 ];
 for (const { name, args, source, stderr } of mistakes) {

@@ -91,6 +91,15 @@ const ROWS: readonly Row[] = [
     says: ['FILE:1: filter program "f": cannot run /nonexistent/filter: No such file or directory'],
   },
   {
+    name: "-n says where a filter program was looked for",
+    config: `filter f proc-exec "filter-nowhere -v"\n${VALID}`,
+    args: ["-n", "-f", "FILE"],
+    status: 1,
+    says: [
+      /^FILE:1: filter program "f": cannot run filter-nowhere -v: filter-nowhere is in none of \S+, .*\/usr\/libexec\/opensmtpd, .*\/usr\/libexec\/smtpd$/,
+    ],
+  },
+  {
     name: "-n finds a filter program that is not executable",
     config: `proc p "/etc/passwd"\n${VALID}`,
     args: ["-n", "-f", "FILE"],

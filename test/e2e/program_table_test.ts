@@ -116,5 +116,8 @@ Deno.test("smtpd -n -v prints that the filter isolate may start the program, and
 Deno.test("smtpd -n finds a table program that is not there", async () => {
   const { code, stderr } = await smtpd("table t ldpa:DATA", "-n");
   assert.equal(code, 1);
-  assert.match(stderr, /smtpd\.conf:1: table <t>: no program for back-end "ldpa": .*table-ldpa: No such file/);
+  assert.match(
+    stderr,
+    /smtpd\.conf:1: table <t>: no program for back-end "ldpa": table-ldpa is in none of \S+\/libexec, .*\/usr\/libexec\/opensmtpd/,
+  );
 });

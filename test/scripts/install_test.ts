@@ -93,8 +93,11 @@ Deno.test(
         await Deno.chmod(`${folder}/etc/vaultpost`, 0o750);
         await Deno.rename(`${folder}/etc/vaultpost/smtpd.conf`, `${folder}/etc/smtpd.conf`);
         const before = await Deno.readTextFile(`${folder}/etc/passwd`);
-        const { code, stdout, stderr } = await shell(`$install; ${SHOWN}`);
+        const { code, stdout, stderr } = await shell(
+          `$install; ${SHOWN}; $PREFIX/sbin/smtpd -n >&2; $PREFIX/sbin/sendmail -bi >&2`,
+        );
         assert.equal(code, 0, stderr);
+        assert.match(stderr, /the configuration is \/etc\/smtpd.conf\nconfiguration OK\n\/etc\/aliases: 1 alias\n$/);
         assert.doesNotMatch(stderr, /Made/);
         assert.match(stderr, /The configuration \/etc\/smtpd.conf is there: smtpd takes that one/);
         assert.match(stdout, /root root 750\n$/);

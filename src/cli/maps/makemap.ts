@@ -12,8 +12,15 @@ const USAGE = usageOf("makemap").trimEnd();
 /** Largest source and largest map that are read, in octets: they are held in memory. */
 const MAX_BYTES = 512 * 1024 * 1024;
 
+/** Kinds of databases that scripts for other makemaps ask for: they get what smtpd reads, under the name that they expect. */
+const OTHER_DATABASES = ["hash", "btree", "dbm"];
+
 interface Job {
   readonly type: MapType;
+  /** What ends a key, instead of a blank or a colon; null without one. */
+  readonly delimiter: string | null;
+  /** The kind of database that was asked for, if it is none that is written. */
+  readonly otherDatabase: string | null;
   /** Source file, or the map to show; "-" for standard input. */
   readonly source: string;
   readonly output: string;
@@ -49,22 +56,33 @@ function readJob({ given, operands }: Extract<Options, { ok: true }>): Job | str
   // As sendmail's makemap is called: `makemap type map < text`.
   const foreign = operands.length === 2;
   const database = foreign ? operands[0]! : given.get("d") ?? "cdb";
-  if (database !== "cdb") return `makemap: database type ${database}: only cdb is supported`;
-  const type = given.get("t") ?? "plain";
+  const otherDatabase = OTHER_DATABASES.includes(database) ? database : null;
+  if (otherDatabase === null && database !== "cdb") {
+    return `makemap: database type ${database}: cdb is written, and ${OTHER_DATABASES.join(", ")} are taken for it`;
+  }
+  const asked = given.get("t") ?? "plain";
+  // As sendmail's makemap has it: what ends the keys.
+  const delimiter = /^[^\w\s]$/.test(asked) ? asked : null;
+  const type = delimiter === null ? asked : "plain";
   if (type !== "plain" && type !== "aliases" && type !== "set") return `makemap: unsupported type ${type}\n${USAGE}`;
   const aliasFile = /^AliasFile=(.+)$/.exec(given.get("O") ?? "")?.[1];
   const source = foreign ? "-" : operands[0] ?? aliasFile;
   if (source === undefined || operands.length > 2) return USAGE;
   const output = given.get("o") ?? (foreign ? `${operands[1]}.db` : source === "-" ? undefined : `${source}.db`);
   if (output === undefined) return "makemap: with standard input, say -o dbfile";
-  return { type, source, output, dump: given.has("U") };
+  return { type, delimiter, otherDatabase, source, output, dump: given.has("U") };
 }
 
-async function build({ type, source, output }: Job, terminal: Terminal): Promise<number> {
+async function build({ type, delimiter, otherDatabase, source, output }: Job, terminal: Terminal): Promise<number> {
   const read = source === "-" ? { bytes: await terminal.input(MAX_BYTES), info: null } : readSource(source);
-  const parsed = parseMapSource(new TextDecoder().decode(read.bytes), type);
+  const parsed = parseMapSource(new TextDecoder().decode(read.bytes), type, delimiter);
   if (!parsed.ok) {
     return complain(terminal, parsed.faults.map(({ line, message }) => `${source}:${line}: ${message}`).join("\n"));
+  }
+  if (otherDatabase !== null) {
+    terminal.err(
+      `makemap: ${output} is a constant database (cdb), which smtpd reads in place of ${otherDatabase}: say -d cdb\n`,
+    );
   }
   if (parsed.entries.length === 0) terminal.err("makemap: warning: empty map\n");
   replaceMap(output, parsed.entries, read.info);

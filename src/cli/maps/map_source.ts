@@ -22,14 +22,17 @@ const MAX_FAULTS = 50;
 /** Value of every key of a set. */
 const SET_VALUE = "<set>";
 
-/** Reads the source of a map. Keys come in lower case; a key that stands twice is a mistake. */
-export function parseMapSource(text: string, type: MapType): MapSource {
+/**
+ * Reads the source of a map. Keys come in lower case; a key that stands twice is a mistake. A key ends at the first `delimiter`, and without one (null) at a
+ * blank or a colon.
+ */
+export function parseMapSource(text: string, type: MapType, delimiter: string | null = null): MapSource {
   const entries = new Map<string, string>();
   const faults: { line: number; message: string }[] = [];
   for (const [index, raw] of text.split("\n").entries()) {
     const line = raw.trim();
     if (line === "" || line.startsWith("#")) continue;
-    const entry = readLine(line, type);
+    const entry = delimiter === null ? readLine(line, type) : splitAt(line, delimiter);
     const fault = typeof entry === "string"
       ? entry
       : entry.key.length > LANGUAGE_LIMITS.tableKey
@@ -43,6 +46,13 @@ export function parseMapSource(text: string, type: MapType): MapSource {
   }
   if (faults.length > 0) return { ok: false, faults };
   return { ok: true, entries: [...entries].map(([key, value]) => ({ key, value })) };
+}
+
+/** The same for values of any text behind a delimiter. */
+function splitAt(line: string, delimiter: string): MapEntry | string {
+  const at = line.indexOf(delimiter);
+  const key = line.slice(0, at).trim(), value = line.slice(at + 1).trim();
+  return at < 1 || value === "" ? "invalid entry" : { key: tableKey(key), value };
 }
 
 /** What the line says, or why it says nothing. */

@@ -1,7 +1,8 @@
 /** newaliases(8): checks the aliases file that the configuration names, makes its map, and has a running daemon read it again. */
 
 import type { Environment } from "../../config/mod.ts";
-import { controlSocketPath, DEFAULT_ALIASES, DEFAULT_CONFIG } from "../../config/paths.ts";
+import { controlSocketPath, DEFAULT_ALIASES } from "../../config/paths.ts";
+import { findConfig } from "../../config/search.ts";
 import { formatDiagnostic, parseConfig, splitDefine } from "../../smtpd_conf/mod.ts";
 import { askControl, NotRunning } from "../../control/mod.ts";
 import { safeLine, systemReasonAt } from "../../events/mod.ts";
@@ -36,7 +37,7 @@ export async function newaliasesMain(
   }
   try {
     const found = findAliases(
-      options.given.get("f") ?? DEFAULT_CONFIG,
+      findConfig(options.given.get("f") ?? null).file,
       defines.filter((one) => one !== null),
       terminal,
     );

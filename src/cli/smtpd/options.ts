@@ -1,7 +1,7 @@
 /** The command line of smtpd(8). Reads no file. */
 
 import { parseArgs } from "node:util";
-import { DEFAULT_CONFIG, PRODUCT, VERSION } from "../../config/paths.ts";
+import { PRODUCT, VERSION } from "../../config/paths.ts";
 import { suggestion } from "../../config/words.ts";
 import { type Trace, TRACES } from "../../events/mod.ts";
 import { guessOption, type InfoOption } from "../getopt.ts";
@@ -9,14 +9,16 @@ import { TOOLS, usageOf } from "../usage.ts";
 
 const USAGE = usageOf("smtpd").trimEnd();
 
-export interface Options {
+/** What the command line says. */
+export interface CommandLine {
   foreground: boolean;
   log: "stderr" | "syslog";
   check: boolean;
   verbose: boolean;
   /** Everything in one process, also when root starts it. */
   oneUser: boolean;
-  file: string;
+  /** The configuration that -f names; null without one. */
+  file: string | null;
   defines: [string, string][];
   traces: Trace[];
   paused: { smtp: boolean; mda: boolean; mta: boolean };
@@ -25,7 +27,7 @@ export interface Options {
 const LETTERS = TOOLS.smtpd.options.map(({ letter }) => letter).join("");
 
 /** Takes the arguments of the program. Returns the options, the option for help or version, or the text to print before exit status 1. */
-export function readOptions(args: string[]): Options | { readonly info: InfoOption } | string {
+export function readOptions(args: string[]): CommandLine | { readonly info: InfoOption } | string {
   let parsed;
   try {
     parsed = parseArgs({
@@ -72,7 +74,7 @@ export function readOptions(args: string[]): Options | { readonly info: InfoOpti
     check: values.n === true,
     verbose: values.v === true,
     oneUser: values["one-user"] === true,
-    file: values.f ?? DEFAULT_CONFIG,
+    file: values.f ?? null,
     defines,
     traces: readTraces(values.T ?? []),
     paused: readPaused(values.P ?? []),
@@ -97,7 +99,7 @@ function readTraces(names: string[]): Trace[] {
 const ALIASES: Readonly<Record<string, Trace>> = { transfer: "mta", bounces: "bounce", stats: "stat", table: "tables" };
 
 /** Subsystems of -P; unknown names are warned of, as for -T. */
-function readPaused(names: string[]): Options["paused"] {
+function readPaused(names: string[]): CommandLine["paused"] {
   for (const name of names) {
     if (!["smtp", "mda", "mta"].includes(name)) {
       console.error(`warn: unknown subsystem "${name}", those that can be paused are: smtp mda mta`);

@@ -4,12 +4,12 @@ import type { Config, Environment } from "../../config/mod.ts";
 import {
   controlSocketPath,
   credentialsPath,
-  libexecDirectory,
   PRODUCT,
   spoolPath,
   submissionSocketPath,
   VERSION,
 } from "../../config/paths.ts";
+import { findConfig, findProgram, noConfigAdvice } from "../../config/search.ts";
 import { formatDiagnostic, parseConfig, type ParseOptions } from "../../smtpd_conf/mod.ts";
 import {
   accessFaults,
@@ -33,20 +33,21 @@ import type { Role } from "../../protocol/mod.ts";
 import { inspectTableFile, openMachine, readTableBytes } from "../../lookup/mod.ts";
 import { startInBackground } from "./background.ts";
 import { openOfflineFolder, replayOffline } from "../sendmail/offline.ts";
-import { findProgram } from "./programs.ts";
-import { type Options, readOptions } from "./options.ts";
+import { type CommandLine, readOptions } from "./options.ts";
 import { localNames } from "../sendmail/sendmail.ts";
 import { processTerminal } from "../terminal.ts";
 import { printInfo } from "../usage.ts";
 
 /** Runs smtpd(8) and returns its exit status. */
 export async function smtpdMain(args: string[], env: Environment): Promise<number> {
-  const options = readOptions(args);
-  if (typeof options === "string") {
-    console.error(options);
+  const given = readOptions(args);
+  if (typeof given === "string") {
+    console.error(given);
     return 1;
   }
-  if ("info" in options) return printInfo("smtpd", options.info, processTerminal());
+  if ("info" in given) return printInfo("smtpd", given.info, processTerminal());
+  const { file, found } = findConfig(given.file);
+  const options = { ...given, file, searched: found !== null };
   const read = await readConfig(options, env);
   if (read === null) return 1;
   for (const warning of read.warnings) console.error(warning);
@@ -63,6 +64,7 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
     if (access.faults.length > 0) throw new Fatal(...access.faults);
     if (options.check) {
       for (const line of await checkConfig(read.config, env, options)) console.error(line);
+      if (options.searched) console.error(`the configuration is ${options.file}`);
       console.error("configuration OK");
       return 0;
     }
@@ -75,8 +77,12 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   }
 }
 
-/** What to do where there is no configuration yet. */
-const FIRST_CONFIG = ": write it, README.md has a first one and conf/examples more, or name another file with -f";
+/** The command line, with the configuration that counts. */
+interface Options extends CommandLine {
+  readonly file: string;
+  /** It was found, not named. */
+  readonly searched: boolean;
+}
 
 function isMissing(file: string): boolean {
   try {
@@ -105,7 +111,9 @@ async function readConfig(options: Options, env: Environment): Promise<ReadConfi
   });
   if (!parsed.ok) {
     for (const diagnostic of parsed.diagnostics) console.error(formatDiagnostic(diagnostic));
-    if (parsed.fatal !== null) console.error(`smtpd: ${parsed.fatal}${isMissing(file) ? FIRST_CONFIG : ""}`);
+    if (parsed.fatal !== null) {
+      console.error(`smtpd: ${parsed.fatal}${isMissing(file) ? noConfigAdvice(options) : ""}`);
+    }
     if (parsed.partial !== undefined) complain(parsed.partial, await machineFaults(parsed.partial, env, options));
     return null;
   }
@@ -138,7 +146,7 @@ function configFiles(guard: FileGuard, env: Environment): ParseOptions["files"] 
       return readTableBytes(path);
     },
     inspectTable: (backend, path) => inspectTableFile(backend, path, openMachine()),
-    programPath: (name) => findProgram(libexecDirectory(env), name),
+    programPath: (name) => findProgram(name, env),
     interfaceList,
   };
 }
@@ -179,6 +187,7 @@ async function serve(
       void sendWaiting(env, log);
       const line = `info: ${PRODUCT} ${VERSION} starting`;
       log("info", line);
+      if (options.searched) log("info", `info: the configuration is ${options.file}`);
       // The process that waits in startInBackground reads this one.
       if (options.log === "syslog") console.log(line);
     },
