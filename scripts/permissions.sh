@@ -72,6 +72,9 @@ become() {
       find_words "$@"
       case $verb in
         ex*) for path in ${first:+"$first"}; do reads=$reads,$(item "$path") writes=$writes,$(item "$path"); done ;;
+        # The configuration names the files, of anybody; what is copied goes into that folder alone.
+        b*) reads= writes=$writes,$(item "${first:-/nonexistent}") ;;
+        rest*) reads= writes= ;;
         dm*) [ -z "$second" ] || [ "$second" = - ] || reads=$reads,$(item "$second") ;;
         dk*)
           # Keys that are made are written there, and never over others; the daemon itself makes those of a rotation.
@@ -103,8 +106,8 @@ become() {
             --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_DKIM,SMTPD_MAIL,SMTPD_USER,SMTPD_QUEUE_USER,ASR_CONFIG,SUDO_USER,DOAS_USER "$@"
           ;;
         *)
-          set -- --allow-read="$reads" --allow-write="$writes" \
-            --allow-net="unix:$(item "$socket")" --allow-sys=uid --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_DKIM "$@"
+          set -- --allow-read${reads:+="$reads"} --allow-write${writes:+="$writes"} \
+            --allow-net="unix:$(item "$socket")" --allow-sys=uid --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_DKIM,SMTPD_STATE "$@"
           ;;
       esac
       ;;

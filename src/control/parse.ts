@@ -40,6 +40,8 @@ const REQUESTS = {
   "dkim-rotate": [{ domain }],
   "update-table": [{ table: text() }],
   export: [{}],
+  /** `begin` has the database file not written until `end`; `hold` is the number of that, 0 at the beginning. */
+  backup: [{ step: oneOf("begin", "keep", "end"), hold: whole() }],
   /** Takes in what lies in the spool's folder `import`: one envelope, or messages. */
   discover: [{ envelope: envelopeId }, { messages: list(messageId, MAX_DISCOVER_MESSAGES) }],
   schedule: [{ target }],

@@ -33,6 +33,8 @@ export type ControlAnswer =
   | { readonly sample: MonitorSample }
   /** An envelope of an export, as the text of its file. */
   | { readonly envelope: EnvelopeId; readonly text: string }
+  /** The database file has so many octets and is not written; say so again with this number, and at the end. */
+  | { readonly hold: number; readonly octets: number }
   /** About so many envelopes are to come. */
   | { readonly total: number }
   /** The body that came before belongs to this message, whose envelopes follow; without `whole` it is no longer queued. */

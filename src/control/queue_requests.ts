@@ -128,6 +128,14 @@ export class QueueRequests {
     }
   }
 
+  /** A step of a backup. */
+  async *backup({ step, hold: held }: Extract<ControlRequest, { do: "backup" }>): AsyncGenerator<ControlAnswer> {
+    const { hold, bytes, error } = await this.#queue.ask<"backup">({ type: "backup", step, hold: held });
+    if (error !== null) return yield failed(error);
+    if (step === "begin") yield { hold, octets: bytes };
+    yield { ok: true };
+  }
+
   /** Takes in what lies in the spool's folder `import`. */
   async *discover(request: Extract<ControlRequest, { do: "discover" }>): AsyncGenerator<ControlAnswer> {
     const wanted = "envelope" in request

@@ -16,7 +16,7 @@ const HEALTH_TIMEOUT_MS = 2_000;
 /** Asks main at the door to it. */
 export type MainCaller = Caller<ControlToMain, MainToControl>;
 /** A question to main, without its number. */
-type MainRequest = DistributiveOmit<Exclude<ControlToMain, { type: "log" | "walls" }>, "call">;
+type MainRequest = DistributiveOmit<Exclude<ControlToMain, { type: "log" | "walls" | "files" }>, "call">;
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
 /** Answers each request by asking the isolate that has the answer. */
@@ -95,6 +95,12 @@ export class ControlRequests {
       case "export":
         yield { total: this.#stats.get("scheduler.envelope") };
         return yield* this.#queued.export();
+      case "backup":
+        // The files of the configuration come with the first answer.
+        if (request.step === "begin") {
+          for (const line of (await this.#main.ask<"files">({ type: "files" })).paths) yield { line };
+        }
+        return yield* this.#queued.backup(request);
       case "discover":
         return yield* this.#queued.discover(request);
       case "schedule":

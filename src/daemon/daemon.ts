@@ -39,6 +39,7 @@ import { LogSinks, sinksOf } from "./log_sinks.ts";
 import { Native } from "./machine/native.ts";
 import { type DaemonHealth, ServiceManager } from "./machine/service_manager.ts";
 import { type OneProcessWall, oneProcessWall, putUpWall } from "./one_process.ts";
+import { filesToKeep } from "./named_files.ts";
 import { oneProcessFiles } from "./one_process_files.ts";
 import { grantsFor, resolverGrants } from "./permissions.ts";
 import { type OtherProcess, RunningWalls } from "./running_walls.ts";
@@ -233,7 +234,7 @@ class Daemon {
     const grants = grantsFor(settings);
     const { processes, others } = this.#processes(grants);
     const wall = processes === undefined
-      ? oneProcessWall(settings, Deno.uid() ?? 0, () => oneProcessFiles({ config, env, settings }))
+      ? oneProcessWall(settings, Deno.uid() ?? 0, () => oneProcessFiles({ config, env }))
       : null;
     this.#walls = this.#runningWalls(wall, others);
     if (wall !== null) this.#wallInOneProcess(wall);
@@ -524,6 +525,10 @@ class Daemon {
       const { call } = request;
       return void this.#walls.look().then((processes) => channel.send({ type: "walls", call, processes }));
     }
+    if (request.type === "files") {
+      const { config, env } = this.#options;
+      return channel.send({ type: "files", call: request.call, paths: filesToKeep(config, env) });
+    }
     if (request.type === "dkim-check" || request.type === "dkim-rotate") {
       const { call } = request;
       const report = request.type === "dkim-check"
@@ -537,7 +542,7 @@ class Daemon {
 
   /** Does what smtpctl asks of main. `changed` is false when it was so already; `error` is why it could not be done, or not all of it. */
   #obey(
-    request: Exclude<ControlToMain, { type: "log" | "walls" | "dkim-check" | "dkim-rotate" }>,
+    request: Exclude<ControlToMain, { type: "log" | "walls" | "files" | "dkim-check" | "dkim-rotate" }>,
   ): { changed?: boolean; error?: string | null } {
     switch (request.type) {
       case "pause-smtp": {

@@ -4,6 +4,7 @@ export { checkConfig, machineFaults, regexWarnings, userWarnings } from "./check
 export { advice } from "./checks/advise.ts";
 export { chooseUsers, type ChosenUsers, type ProcessUser, type ProcessUsers } from "./users.ts";
 export { Fatal } from "./fatal.ts";
+export { filesToKeepOf } from "./named_files.ts";
 export { interfaceList } from "./machine/interfaces.ts";
 export { inheritedDescriptors } from "./sockets/inherited.ts";
 export { describeGrants, grantsFor } from "./permissions.ts";

@@ -7,9 +7,8 @@ import { dirname } from "node:path";
 import type { Config, Environment } from "../config/mod.ts";
 import { controlSocketPath, libexecFolders, spoolPath, statePath } from "../config/paths.ts";
 import type { LandlockRules } from "../kernel/mod.ts";
-import { tableFilesOf } from "../lookup/mod.ts";
-import type { Settings } from "../protocol/mod.ts";
 import { resolverFiles } from "./machine/machine_names.ts";
+import { namedFiles } from "./named_files.ts";
 import { programFiles } from "./processes.ts";
 
 /** Of the system: its configuration, its libraries and their data, what the kernel tells. No mail, no homes, nothing that is temporary. */
@@ -19,22 +18,12 @@ const SYSTEM_FOLDERS = ["/etc", "/usr", "/lib", "/lib64", "/sys", "/dev/null", "
 export interface OneProcessSource {
   readonly config: Config;
   readonly env: Environment;
-  readonly settings: Pick<Settings, "lookup">;
 }
 
 /** Returns the rules. What is not there now is left out: it is not used, or it cannot be used after it was made. */
-export function oneProcessFiles({ config, env, settings }: OneProcessSource): LandlockRules {
+export function oneProcessFiles({ config, env }: OneProcessSource): LandlockRules {
   const keys = config.dkim.map(({ keyFile }) => keyFile);
-  const named = [
-    ...Object.values(config.declared).map(({ file }) => file),
-    config.file,
-    ...Object.values(config.pki).flatMap(({ certFile, keyFile }) => [certFile, keyFile]),
-    ...Object.values(config.ca),
-    ...keys,
-    ...[config.queue.encryption, ...config.queue.oldKeys].flatMap((key) => key?.kind === "file" ? [key.path] : []),
-    ...tableFilesOf(settings.lookup),
-    ...resolverFiles(env),
-  ];
+  const named = [...namedFiles(config), ...resolverFiles(env)];
   const program = programFiles(env.get("DENO_DIR") ?? null);
   return {
     read: present([...SYSTEM_FOLDERS, ...program, ...libexecFolders(env), ...named.flatMap(foldersOf)]),

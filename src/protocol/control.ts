@@ -55,6 +55,13 @@ export type ControlToQueue =
     readonly message: MessageId;
     readonly envelope: EnvelopeId | null;
   }
+  /** The database file is not written from `begin` to `end`, for a copy of it; who copies says `keep` now and then. `hold` is 0 at the beginning. */
+  | {
+    readonly type: "backup";
+    readonly call: number;
+    readonly step: "begin" | "keep" | "end";
+    readonly hold: number;
+  }
   /** Deletes those of the target after `after`, a slice of them; the scheduler gets `dropped`. */
   | { readonly type: "remove"; readonly call: number; readonly target: QueueTarget; readonly after: EnvelopeCursor }
   /** Durable mark of `pause envelope` and `resume envelope`, on a slice as well. */
@@ -91,6 +98,14 @@ export type QueueToControl =
   }
   /** `count`: envelopes; `error`: why nothing of the message was taken in. */
   | { readonly type: "discovered"; readonly call: number; readonly count: number; readonly error: string | null }
+  /** `bytes` of the database file, to `begin`; `error`: why there is no copy, or none that is consistent. */
+  | {
+    readonly type: "backup";
+    readonly call: number;
+    readonly hold: number;
+    readonly bytes: number;
+    readonly error: string | null;
+  }
   /**
    * Those of the slice that changed. `next`: where the next slice begins, null when this was the last; `whole`: a damaged message was removed
    * that may have no envelopes.
@@ -179,6 +194,7 @@ const CONTROL_TO_QUEUE: MessageTable<ControlToQueue> = {
   body: { call, message: messageId, index: whole() },
   export: { call, after: cursor },
   discover: { call, message: messageId, envelope: nullOr(envelopeId) },
+  backup: { call, step: oneOf("begin", "keep", "end"), hold: whole() },
   remove: { call, target: queueTarget, after: cursor },
   suspend: { call, target: queueTarget, after: cursor, suspended: flag },
 };
@@ -196,6 +212,7 @@ const QUEUE_TO_CONTROL: MessageTable<QueueToControl> = {
     ),
   },
   discovered: { call, count: whole(), error: nullOr(longText) },
+  backup: { call, hold: whole(), bytes: whole(), error: nullOr(longText) },
   removed: CHANGED,
   suspended: CHANGED,
 };
@@ -207,6 +224,7 @@ const CONTROL_QUEUE_REPLIES: Replies<ControlToQueue, QueueToControl> = {
   body: ["body"],
   export: ["exported"],
   discover: ["discovered"],
+  backup: ["backup"],
   remove: ["removed"],
   suspend: ["suspended"],
 };

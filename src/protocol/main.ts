@@ -78,6 +78,8 @@ export type ControlToMain =
   | { readonly type: "check-table"; readonly call: number; readonly table: string }
   /** Do all isolates run? `error` of the answer names those that do not. */
   | { readonly type: "isolates"; readonly call: number }
+  /** Which files and folders belong to the configuration? */
+  | { readonly type: "files"; readonly call: number }
   /** What stands around each process of the daemon? */
   | { readonly type: "walls"; readonly call: number }
   | {
@@ -106,6 +108,8 @@ export type MainToControl =
     readonly lines: readonly string[];
     readonly error: string | null;
   }
+  /** Absolute paths, the configuration file first. */
+  | { readonly type: "files"; readonly call: number; readonly paths: readonly string[] }
   | { readonly type: "walls"; readonly call: number; readonly processes: readonly ProcessWalls[] };
 
 /** One isolate more of the file role that works for the asker. */
@@ -167,6 +171,7 @@ const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
   "dkim-rotate": { call, domain: dnsName },
   "check-table": { call, table: text() },
   isolates: { call },
+  files: { call },
   walls: { call },
   verbosity: { call, verbose: flag, traces: list(oneOf(...TRACES), TRACES.length) },
   log: { target: whole(), lines: list(logLine) },
@@ -175,6 +180,7 @@ const MAIN_TO_CONTROL: MessageTable<MainToControl> = {
   session: SESSION,
   answer: { call, changed: flag, error: nullOr(longText) },
   dkim: { call, lines: list(longText), error: nullOr(longText) },
+  files: { call, paths: list(text()) },
   walls: { call, processes: list(record(PROCESS_WALLS), MAX_PROCESSES) },
 };
 const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
@@ -186,6 +192,7 @@ const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
   "dkim-rotate": ["dkim"],
   "check-table": ["answer"],
   isolates: ["answer"],
+  files: ["files"],
   walls: ["walls"],
   verbosity: ["answer"],
 };

@@ -21,6 +21,7 @@ import { formatEnvelope } from "./transfer/envelope_text.ts";
 import { reportGone, traceRemoved } from "./outcomes.ts";
 import { Damaged } from "./store/records.ts";
 import type { Unreadable } from "./store/rows.ts";
+import type { BackupHold } from "./backup.ts";
 import { FIRST_ROW, LAST_MESSAGE, wholeMessage } from "./store/ranges.ts";
 import { nameOf } from "./repair/quarantine.ts";
 import type { QueueState } from "./queue_state.ts";
@@ -33,7 +34,7 @@ const SLICE_ENVELOPES = 100;
 /** Answers control, which speaks for smtpctl and the admin page, at `channel`. Nothing of the channel is kept: it may be replaced at any time. */
 export function serveAdmin(
   queue: QueueState,
-  discovery: Discovery,
+  { discovery, backup }: { readonly discovery: Discovery; readonly backup: BackupHold },
   channel: Channel<QueueToControl, ControlToQueue>,
 ): void {
   channel.onmessage = (message) => {
@@ -56,6 +57,11 @@ export function serveAdmin(
         // It never rejects.
         return void discovery.take(message.message, message.envelope)
           .then((found) => channel.send({ type: "discovered", call: message.call, ...found }));
+      case "backup": {
+        const { call, step, hold } = message;
+        const done = step === "begin" ? backup.begin() : step === "keep" ? backup.keep(hold) : backup.end(hold);
+        return channel.send({ type: "backup", call, ...done });
+      }
       case "remove":
         return removeSlice(queue, message, (slice) => channel.send({ type: "removed", call: message.call, ...slice }));
       case "suspend":

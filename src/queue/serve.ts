@@ -13,6 +13,7 @@ import type {
   ToLookup,
 } from "../protocol/mod.ts";
 import { serveAdmin } from "./admin.ts";
+import { BackupHold } from "./backup.ts";
 import { Discovery } from "./transfer/discover.ts";
 import { serveAgent } from "./agents.ts";
 import type { InHand } from "./in_hand.ts";
@@ -122,8 +123,9 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
   discovery.all().catch((error) => queue.warn(`queue: the folder "import" of the spool cannot be read: ${error}`));
   const doors: Door[] = [scheduler];
   const clients = new Set<SmtpClient>();
-  serveDoors(isolate, queue, { discovery, doors, clients });
-  const stopMeasuring = measureRoom(queue, clients, clock);
+  const backup = new BackupHold(store.fileHold, { spool: isolate.settings.spool, clock });
+  serveDoors(isolate, queue, { discovery, backup, doors, clients });
+  const stopMeasuring = measureRoom(queue, { clients, backup }, clock);
   isolate.onstop = () => {
     stopLoading();
     stopReports();
@@ -185,8 +187,9 @@ interface Door {
 function serveDoors(
   isolate: Isolate<"queue">,
   queue: QueueState,
-  { discovery, doors, clients }: {
+  { discovery, backup, doors, clients }: {
     readonly discovery: Discovery;
+    readonly backup: BackupHold;
     readonly doors: Door[];
     readonly clients: Set<SmtpClient>;
   },
@@ -222,13 +225,13 @@ function serveDoors(
     "privileged-queue",
     served((channel, { refuse }) => serveAgent(queue, "mda", channel, { refuse, hands: local })),
   );
-  isolate.serve("control-queue", served((channel) => serveAdmin(queue, discovery, channel)));
+  isolate.serve("control-queue", served((channel) => serveAdmin(queue, { discovery, backup }, channel)));
 }
 
 /** Measures how full the disk is, and sends it to the smtp isolates. Returns what ends that. */
 function measureRoom(
   queue: QueueState,
-  clients: ReadonlySet<SmtpClient>,
+  { clients, backup }: { readonly clients: ReadonlySet<SmtpClient>; readonly backup: BackupHold },
   clock: Clock,
 ): () => void {
   const { space } = queue;
@@ -246,5 +249,8 @@ function measureRoom(
     });
   };
   queue.measure();
-  return clock.every(MEASURE_MS, () => queue.measure());
+  return clock.every(MEASURE_MS, () => {
+    backup.look();
+    queue.measure();
+  });
 }

@@ -108,12 +108,13 @@ Deno.test("oneProcessFiles(): the folders of what the configuration names, also 
       dkim: [{ keyFile: `${folder}/keys/k` }],
       queue: { encryption: null, oldKeys: [] },
       log: [{ kind: "syslog" }, { kind: "file", path: `${folder}/log/smtpd.log` }],
+      tables: {},
+      tableFiles: {},
+      actions: {},
     };
-    const settings = { lookup: { tables: {}, tableFiles: {}, actions: {} } };
     const rules = oneProcessFiles({
       config: config as never,
       env: { get: (name) => (env as Record<string, string>)[name] },
-      settings: settings as never,
     });
     const own = (paths: readonly string[]) =>
       paths.filter((path) => path.startsWith(folder)).map((path) => path.slice(folder.length));

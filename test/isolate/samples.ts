@@ -334,6 +334,7 @@ export const SAMPLES: {
       body: [{ call: 1, message: MESSAGE, index: 0 }],
       export: [{ call: 1, after: "" }],
       discover: [{ call: 1, message: MESSAGE, envelope: null }],
+      backup: [{ call: 1, step: "begin", hold: 0 }, { call: 1, step: "end", hold: 7 }],
       remove: [{ call: 1, target: "all", after: "" }, { call: 1, target: { ids: [ID] }, after: ID }],
       suspend: [{ call: 1, target: { message: MESSAGE }, after: "", suspended: true }],
     },
@@ -345,6 +346,7 @@ export const SAMPLES: {
       body: [{ call: 1, chunks: 0, bytes: null }, { call: 1, chunks: 1, bytes }],
       exported: [{ call: 1, envelopes: [{ id: ID, text: null }] }],
       discovered: [{ call: 1, count: 0, error: "e" }],
+      backup: [{ call: 1, hold: 7, bytes: 1, error: null }, { call: 1, hold: 0, bytes: 0, error: "e" }],
       removed: [{ call: 1, ids: [ID], next: ID }],
       suspended: [{ call: 1, ids: [], next: null }],
     },
@@ -420,6 +422,7 @@ export const SAMPLES: {
       "dkim-rotate": [{ call: 1, domain: "example.org" }],
       "check-table": [{ call: 1, table: "t" }],
       isolates: [{ call: 1 }],
+      files: [{ call: 1 }],
       walls: [{ call: 1 }],
       verbosity: [{ call: 1, verbose: true, traces: ["io"] }],
       log: [
@@ -431,6 +434,7 @@ export const SAMPLES: {
       session: [{ ...session, listener: -2 }],
       answer: [{ call: 1, changed: true, error: null }],
       dkim: [{ call: 1, lines: ["l"], error: null }, { call: 1, lines: [], error: "e" }],
+      files: [{ call: 1, paths: ["/etc/x"] }],
       walls: [
         { call: 1, processes: [] },
         {

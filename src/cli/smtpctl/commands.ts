@@ -25,6 +25,10 @@ export type ParsedCommand =
     /** Also what was imported before. */
     readonly again: boolean;
   }
+  /** Copies the queue, the configuration and the keys into a folder. */
+  | { readonly backup: string }
+  /** Puts back what `backup` has copied; over files that differ, with `force`. */
+  | { readonly restore: string; readonly force: boolean }
   | { readonly encrypt: EncryptOrder }
   /** A file of reports, or `-`. */
   | { readonly dmarcRead: string }
@@ -84,6 +88,7 @@ const AGAIN = " --again";
 const DISCOVER = "Takes in what was laid into the folder import of the spool.";
 const SPOOL = "Takes the messages of a spool of OpenSMTPD into the queue, each once but for --again.";
 const IMPORT = "Takes in what export wrote, each message once but for --again.";
+const RESTORE = "Puts back what backup has copied, where there is no queue; --force overwrites files that differ.";
 const HASH = "Prints a hash of a password, or of each line of standard input; -- ends options.";
 const SCRAM = "Prints a SCRAM verifier of a password, or of each line of standard input.";
 const BODY = "Prints a message as it is stored.";
@@ -95,6 +100,11 @@ const GENERATE = "Makes keys of DKIM for a domain, and prints the records and th
  * answer in src/control/requests.ts: CONTRIBUTING.md, "A smtpctl command".
  */
 export const COMMANDS: readonly Command<ParsedCommand>[] = [
+  {
+    pattern: "backup <folder>",
+    about: "Copies the queue, the configuration and the keys into an empty folder, while mail flows.",
+    make: (folder) => ({ backup: folder! }),
+  },
   {
     pattern: "discover <evpid>",
     about: DISCOVER,
@@ -164,6 +174,8 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
   ...onEnvelopes("pause envelope", "pause-envelope", "paused", "Suspends delivery of envelopes."),
   ...onSubsystems("pause", "Stops local deliveries, relaying, or accepting of sessions."),
   ...onEnvelopes("remove", "remove", "removed", "Removes envelopes from the queue; nobody is told."),
+  { pattern: "restore <folder>", about: RESTORE, make: (folder) => ({ restore: folder!, force: false }) },
+  { pattern: "restore --force <folder>", about: RESTORE, make: (folder) => ({ restore: folder!, force: true }) },
   ...onEnvelopes("resume envelope", "resume-envelope", "resumed", "Ends the suspension of envelopes."),
   ...onSubsystems("resume", "Ends a pause of deliveries, relaying, or sessions."),
   {

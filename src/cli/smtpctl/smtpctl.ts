@@ -199,6 +199,10 @@ async function run(command: ParsedCommand, env: Environment, terminal: Terminal)
   if ("dmarcRead" in command) {
     return await (await import("./dmarc/read.ts")).readDmarcReports(command.dmarcRead, terminal);
   }
+  if ("backup" in command) return await (await import("./backup.ts")).backup(command.backup, env, terminal);
+  if ("restore" in command) {
+    return await (await import("./restore.ts")).restore(command.restore, command, env, terminal);
+  }
   if ("transfer" in command) return await transfer(command, env, terminal);
   if ("setup" in command) return await (await import("./setup/setup.ts")).setupMain(command.setup, env, terminal);
   const { request } = command;

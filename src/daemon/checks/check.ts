@@ -61,7 +61,7 @@ export async function checkConfig(
   });
   if (!options.verbose) return warnings;
   const grants = grantsFor(settings);
-  const wall = () => oneProcessWall(settings, Deno.uid() ?? 0, () => oneProcessFiles({ config, env, settings }));
+  const wall = () => oneProcessWall(settings, Deno.uid() ?? 0, () => oneProcessFiles({ config, env }));
   const denoDir = Deno.build.standalone ? null : env.get("DENO_DIR") ?? null;
   return [
     ...warnings,

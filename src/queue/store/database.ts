@@ -6,6 +6,8 @@ import { DatabaseSync } from "node:sqlite";
 const VERSION = 2;
 
 export const PAGE_BYTES = 16_384;
+/** 64 MiB of log between checkpoints: pages that a message's life touches twice are written back once. */
+export const CHECKPOINT_PAGES = 4096;
 
 const TABLES = `
 -- A message that was acknowledged. Its chunks are in place, its envelopes exist.
@@ -108,8 +110,7 @@ function prepare(database: DatabaseSync, path: string): DatabaseSync {
   database.exec("PRAGMA journal_mode = WAL");
   database.exec("PRAGMA synchronous = FULL");
   database.exec("PRAGMA cache_size = -8192");
-  // 64 MiB of log between checkpoints: pages that a message's life touches twice are written back once.
-  database.exec("PRAGMA wal_autocheckpoint = 4096");
+  database.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   database.exec("PRAGMA journal_size_limit = 134217728");
   database.exec("PRAGMA temp_store = MEMORY");
   database.exec("PRAGMA cell_size_check = ON");

@@ -13,6 +13,7 @@ import {
   type MessageNumber,
 } from "../../envelope/mod.ts";
 import { openDatabase, PAGE_BYTES } from "./database.ts";
+import { FileHold } from "./file_hold.ts";
 import { chunkKey, MAX_CHUNKS } from "./chunk_key.ts";
 import {
   type EnvelopeRange,
@@ -52,10 +53,13 @@ export class Store {
   readonly #sql: ReturnType<typeof prepareStatements>;
   readonly #records: Records;
   #synced = true;
+  /** For a copy of the database file. Ends when room is needed. */
+  readonly fileHold: FileHold;
 
   /** Throws when the database is of a newer format, or holds messages that no key of `records` opens. */
   constructor(spool: string, records = new Records()) {
     this.#database = openDatabase(spool);
+    this.fileHold = new FileHold(this.#database);
     this.#records = records;
     this.#sql = prepareStatements(this.#database);
     try {
@@ -144,6 +148,7 @@ export class Store {
    * quietly: there may be no room to make room.
    */
   makeRoom(): void {
+    this.fileHold.release();
     let shrunk = this.#pragma(`incremental_vacuum(${SHRINK_PAGES})`);
     this.#pragma("wal_checkpoint(TRUNCATE)");
     // Giving pages back takes room in the log first: with little room it goes in little steps.
@@ -156,6 +161,7 @@ export class Store {
 
   /** Moves what is in the log into the database file, which may grow by that, and gives the log's room back. Fails quietly. */
   emptyLog(): void {
+    this.fileHold.release();
     this.#pragma("wal_checkpoint(TRUNCATE)");
   }
 
