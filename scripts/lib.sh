@@ -2,7 +2,12 @@
 
 set -eu
 
-root=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
+# The scripts have said where they are; a script that has not is one of them.
+if [ -z "${here:-}" ]; then
+  here=$(readlink -f -- "$0")
+  here=${here%/*}
+fi
+root=${here%/*}
 # Handing a connection to an isolate rests on one version's internals (src/sockets/handover.ts): other versions do not fit.
 deno_version=2.9.6
 # SHA-256 of the file `deno` in that version's npm packages @deno/linux-x64-glibc and @deno/linux-arm64-glibc.
@@ -116,7 +121,7 @@ ensure_deno() {
   if installed; then return; fi
   if [ -f "$state/installation" ]; then
     reason="The runtime $deno is missing or does not run: install Vaultpost again"
-    { has_glibc && [ ! -e /etc/alpine-release ]; } || reason=$no_glibc
+    if ! has_glibc || [ -e /etc/alpine-release ]; then reason=$no_glibc; fi
     not_ready "$reason" "$@"
     return
   fi

@@ -2,7 +2,7 @@
 # and the packages. Sourced after lib.sh.
 
 # Scripts that an installation has; those of development stay behind.
-runtime_scripts='lib.sh permissions.sh smtpd smtpctl sendmail mailq newaliases makemap smtp mail.maildir mail.mboxfile mail.lmtp deno uninstall'
+runtime_scripts='lib.sh permissions.sh smtpd smtpctl sendmail mailq newaliases makemap smtp mail.maildir mail.mboxfile mail.lmtp deno install uninstall'
 # Names of programs below the prefix, each a link to the script of that name.
 sbin_programs='smtpd smtpctl sendmail makemap'
 bin_programs='mailq newaliases smtp'
@@ -63,20 +63,31 @@ read_places() {
 # Prints "NAME VERSION" of each package in the lock file.
 locked_packages() { sed -n 's/^    "\(..*\)@\([0-9][^"_]*\)[^"]*": {.*$/\1 \2/p' "$root/deno.lock"; }
 
-# Lays out what goes below the prefix in the folder $1. Needs Deno and the packages ready (ensure_deno).
+# Lays out what goes below the prefix in the folder $1. Needs Deno and the packages ready (ensure_deno). What follows runs in subshells: its variables are its own.
 lay_out() {
+  lay_out_outside "$1"
+  lay_out_home "$1"
+}
+
+# The program with its runtime and packages.
+lay_out_home() (
   tree=$1
   base=$tree/$home
-  mkdir -p "$base/scripts" "$base/.deno/cache/npm/$packages_of" "$tree/sbin" "$tree/bin" "$tree/share/doc/vaultpost"
-  for part in src workers conf docs deno.json deno.lock LICENSE README.md; do
+  mkdir -p "$base/scripts/packaging" "$base/.deno/cache/npm/$packages_of"
+  for part in src workers conf docs deno.json deno.lock LICENSE README.md CHANGELOG.md SECURITY.md; do
     cp -R "$root/$part" "$base/"
   done
-  for name in $runtime_scripts; do
-    cp "$root/scripts/$name" "$base/scripts/"
+  for name in $runtime_scripts packaging/layout.sh; do
+    cp "$root/scripts/$name" "$base/scripts/$name"
   done
-  mkdir "$base/scripts/packaging"
-  cp "$root/scripts/packaging/layout.sh" "$base/scripts/packaging/"
   lay_out_runtime
+  settle_modes "$base"
+)
+
+# What has a place among other programs' files: links to the programs, manual pages, documents, units, completions.
+lay_out_outside() (
+  tree=$1
+  mkdir -p "$tree/sbin" "$tree/bin" "$tree/share/doc/vaultpost"
   for name in $sbin_programs; do ln -s "../$home/scripts/$name" "$tree/sbin/$name"; done
   for name in $bin_programs; do ln -s "../$home/scripts/$name" "$tree/bin/$name"; done
   for page in "$root"/conf/man/*.[1-9]; do
@@ -91,10 +102,14 @@ lay_out() {
   lay_out_if_there smtpctl share/bash-completion/completions "$root/conf/completions/smtpctl.bash"
   lay_out_if_there _smtpctl share/zsh/site-functions "$root/conf/completions/smtpctl.zsh"
   lay_out_if_there smtpctl.fish share/fish/vendor_completions.d "$root/conf/completions/smtpctl.fish"
-  # Whatever the umask, and the modes in the checkout.
-  chmod -R u=rwX,go=rX "$tree"
-  find "$tree" -type d -exec chmod g-s {} +
-  if [ "$(id -u)" = 0 ]; then chown -R 0:0 "$tree"; fi
+  settle_modes "$tree"
+)
+
+# Whatever the umask, and the modes and owners in the checkout.
+settle_modes() {
+  chmod -R u=rwX,go=rX "$1"
+  find "$1" -type d -exec chmod g-s {} +
+  if [ "$(id -u)" = 0 ]; then chown -R 0:0 "$1"; fi
 }
 
 # The runtime as a file, the packages of the lock, and the marks by which lib.sh knows that all is there.
