@@ -1,12 +1,13 @@
 /**
  * The rules that neither the formatter, the linter nor the type checker knows: layers, circles, lengths, names, clocks, comments, RFC
- * references. Each complaint says what to do. `scripts/tidy.ts --write` writes what is derived from the code (docs/rfcs.md, the statistics in smtpctl(8), the processes in docs/privileges.md);
+ * references. Each complaint says what to do. `scripts/tidy.ts --write` writes what is derived from the code (docs/rfcs.md, the statistics and the names of --json in smtpctl(8), the processes in docs/privileges.md);
  * without it that has to be current.
  */
 
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkImports } from "./tidy/imports.ts";
+import { withJsonForms } from "./tidy/json_forms.ts";
 import { withMetrics } from "./tidy/metrics.ts";
 import { checkParameters } from "./tidy/parameters.ts";
 import { withProcesses } from "./tidy/processes.ts";
@@ -39,7 +40,7 @@ const complaints = [
 /** What is written from the code, by path. */
 const generated: Readonly<Record<string, (old: string) => string>> = {
   "docs/rfcs.md": () => rfcTable(code, tests),
-  "conf/man/smtpctl.8": withMetrics,
+  "conf/man/smtpctl.8": (page) => withJsonForms(withMetrics(page)),
   "docs/privileges.md": withProcesses,
 };
 for (const [file, generate] of Object.entries(generated)) {

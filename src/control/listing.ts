@@ -38,13 +38,18 @@ function runState(state: RunState | null, now: number): string {
 }
 
 function flags(envelope: ListedEnvelope, state: RunState | null): string {
+  return flagsOf(envelope, state).join(",");
+}
+
+/** The words that say what is special about an envelope. */
+export function flagsOf(envelope: ListedEnvelope, state: RunState | null): string[] {
   const set: string[] = [];
   if (envelope.agent === "bounce") set.push("bounce");
   if (envelope.origin.authenticated) set.push("auth");
   if (envelope.internal) set.push("internal");
   if (envelope.suspended) set.push("suspend");
   if (state?.state === "held") set.push("hold");
-  return set.join(",");
+  return set;
 }
 
 function family(origin: string): string {

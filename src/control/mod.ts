@@ -3,3 +3,4 @@ export * from "./client.ts";
 export * from "./listing.ts";
 export type { ControlRequest, Subsystem } from "./parse.ts";
 export * from "./protocol.ts";
+export * from "./records.ts";

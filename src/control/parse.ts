@@ -62,7 +62,8 @@ type RequestOf<Verb extends keyof typeof REQUESTS> = Verb extends unknown
     ? Fields extends unknown ? { readonly do: Verb } & Passed<Fields> : never
   : never
   : never;
-export type ControlRequest = RequestOf<keyof typeof REQUESTS>;
+/** `json`: the answer is to be in records; what has none ignores it. */
+export type ControlRequest = RequestOf<keyof typeof REQUESTS> & { readonly json?: true };
 
 export type Subsystem = "mda" | "mta" | "smtp";
 
@@ -81,5 +82,5 @@ export function parseRequest(line: string): ControlRequest | null {
   const fields = forms.find((form) => Object.entries(form).every(([name, check]) => check(given[name]) === null));
   if (fields === undefined) return null;
   const copied = Object.fromEntries(Object.keys(fields).map((name) => [name, given[name]]));
-  return { do: given.do, ...copied } as ControlRequest;
+  return { do: given.do, ...copied, ...given.json === true ? { json: true } : {} } as ControlRequest;
 }

@@ -25,9 +25,15 @@ export interface Unchanged {
   readonly failed: boolean;
 }
 
+/** What can be written as JSON, under names. */
+export type JsonRecord = { readonly [name: string]: JsonValue };
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonRecord;
+
 export type ControlAnswer =
   /** One line of output. */
   | { readonly line: string }
+  /** A line of output for programs: names in camelCase, times as text of RFC 3339. */
+  | { readonly record: JsonRecord }
   /** A piece of a message, in base64. */
   | { readonly bytes: string }
   | { readonly sample: MonitorSample }

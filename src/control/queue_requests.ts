@@ -14,6 +14,7 @@ import type {
 import { failed } from "./answers.ts";
 import { formatListing, type ListedEnvelope } from "./listing.ts";
 import type { ControlRequest } from "./parse.ts";
+import { queueRecord } from "./records.ts";
 import type { ControlAnswer, Unchanged } from "./protocol.ts";
 
 /** Envelopes that one question to the queue names, to change them. */
@@ -77,15 +78,22 @@ export class QueueRequests {
     return { rows, next };
   }
 
-  /** A line for each envelope, of one message or of all. */
-  async *showQueue(message: MessageId | null): AsyncGenerator<ControlAnswer> {
+  /** A line or a record for each envelope, of one message or of all. */
+  async *showQueue(
+    message: MessageId | null,
+    form: "lines" | "records" = "lines",
+  ): AsyncGenerator<ControlAnswer> {
     const { envelopes: limit, messages } = this.#listing;
     let found = false;
     for (let after: EnvelopeCursor | null = ""; after !== null;) {
       const page: QueuePage = await this.#page({ message, after, limit, messages });
       const now = Date.now();
       found ||= page.rows.length > 0;
-      for (const { envelope, state } of page.rows) yield { line: formatListing(envelope, state, now) };
+      for (const { envelope, state } of page.rows) {
+        yield form === "lines"
+          ? { line: formatListing(envelope, state, now) }
+          : { record: queueRecord(envelope, state) };
+      }
       after = page.next;
     }
     yield message === null || found ? { ok: true } : failed(notQueued({ message }));

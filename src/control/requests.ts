@@ -1,13 +1,21 @@
 /** Answers the requests of smtpctl and the admin page by asking the other isolates. Uses no sockets. The long function is one switch, a case per request. */
 
-import { type EnvelopeCursor, LAST_ENVELOPE_ID } from "../envelope/mod.ts";
+import { type EnvelopeCursor, type EnvelopeId, LAST_ENVELOPE_ID } from "../envelope/mod.ts";
 import { formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../events/mod.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
-import type { ControlToMain, MainAnswer, MainToControl, ProcessWalls } from "../protocol/mod.ts";
+import type {
+  ControlToMain,
+  DamagedEntry,
+  MainAnswer,
+  MainToControl,
+  ProcessWalls,
+  QueueToControl,
+} from "../protocol/mod.ts";
 import { failed, shown } from "./answers.ts";
 import type { ControlRequest, Subsystem } from "./parse.ts";
-import { type ControlAnswer, MONITOR_PERIOD_MS } from "./protocol.ts";
+import { type ControlAnswer, type JsonRecord, MONITOR_PERIOD_MS } from "./protocol.ts";
 import { notQueued, QueueRequests, type QueueRow } from "./queue_requests.ts";
+import { damagedRecord, dkimRecord, envelopeRecord, relayRecords, statsRecord, statusRecord } from "./records.ts";
 import { type Clock, sleep, systemClock } from "../clock.ts";
 
 /** A peer that does not answer a health question in this time counts as ill, in ms. */
@@ -68,13 +76,17 @@ export class ControlRequests {
 
   /** The answers to one request; the last has `ok`. */
   async *answer(request: ControlRequest): AsyncGenerator<ControlAnswer> {
+    if (request.json === true) {
+      const records = this.#records(request);
+      if (records !== null) return yield* records;
+    }
     switch (request.do) {
       case "show-queue":
         return yield* this.#queued.showQueue(request.message);
       case "show-message":
         return yield* this.#queued.showMessage(request.message);
       case "show-envelope": {
-        const { text } = await this.#queue.ask<"envelope">({ type: "envelope", id: request.envelope });
+        const { text } = await this.#envelope(request.envelope);
         if (text === null) return yield failed(notQueued({ envelope: request.envelope }));
         return yield* shown(text.replace(/\n$/, "").split("\n"));
       }
@@ -87,7 +99,11 @@ export class ControlRequests {
           ...await this.#walls(),
         ]);
       case "show-damaged":
-        return yield* shown((await this.#queue.ask<"damaged" | "disk-errors">({ type: "damaged" })).lines);
+        return yield* shown(
+          (await this.#damaged()).map(({ id, foundAt, reason }) =>
+            `${id}|${new Date(foundAt).toISOString()}|${reason}`
+          ),
+        );
       case "show-relay":
         return yield* shown((await this.#relay.ask<"shown">({ type: "show", what: request.what })).lines);
       case "monitor":
@@ -150,12 +166,60 @@ export class ControlRequests {
     request satisfies never;
   }
 
+  /** The answers as records; null for a request that has none. */
+  #records(request: ControlRequest): AsyncGenerator<ControlAnswer> | null {
+    switch (request.do) {
+      case "show-queue":
+        return this.#queued.showQueue(request.message, "records");
+      case "show-envelope":
+        return this.#showEnvelope(request.envelope);
+      case "show-stats":
+        return this.#inRecords(() => [statsRecord(this.#stats.entries(), this.uptimeSeconds)]);
+      case "show-status":
+        return this.#inRecords(
+          async () => [statusRecord(this.#paused, await this.diskErrors(), await this.#processes())],
+        );
+      case "show-damaged":
+        return this.#inRecords(async () => (await this.#damaged()).map(damagedRecord));
+      case "show-relay":
+        return this.#inRecords(async () =>
+          relayRecords(await this.#relay.ask<"records">({ type: "show-records", what: request.what }))
+        );
+      case "dkim-check":
+        return this.#dkim({ type: "dkim-check" }, "records");
+      default:
+        return null;
+    }
+  }
+
+  async *#inRecords(make: () => JsonRecord[] | Promise<JsonRecord[]>): AsyncGenerator<ControlAnswer> {
+    for (const record of await make()) yield { record };
+    yield { ok: true };
+  }
+
+  async *#showEnvelope(id: EnvelopeId): AsyncGenerator<ControlAnswer> {
+    const { envelope } = await this.#envelope(id);
+    if (envelope === null) return yield failed(notQueued({ envelope: id }));
+    yield { record: envelopeRecord(envelope) };
+    yield { ok: true };
+  }
+
+  #envelope(id: EnvelopeId): Promise<Extract<QueueToControl, { type: "envelope" }>> {
+    return this.#queue.ask<"envelope">({ type: "envelope", id });
+  }
+
+  async #damaged(): Promise<readonly DamagedEntry[]> {
+    return (await this.#queue.ask<"damaged">({ type: "damaged" })).entries;
+  }
+
   /** What main has to say of the keys of DKIM. */
   async *#dkim(
     question: { readonly type: "dkim-check" } | { readonly type: "dkim-rotate"; readonly domain: string },
+    form: "lines" | "records" = "lines",
   ): AsyncGenerator<ControlAnswer> {
-    const { lines, error } = await this.#main.ask<"dkim">(question);
-    for (const line of lines) yield { line };
+    const { lines, keys = [], error } = await this.#main.ask<"dkim">(question);
+    if (form === "records") { for (const key of keys) yield { record: dkimRecord(key) }; }
+    else for (const line of lines) yield { line };
     yield error === null ? { ok: true } : failed(error);
   }
 
@@ -176,7 +240,7 @@ export class ControlRequests {
     let lines: readonly string[] = ["QUEUE not answering"];
     await inTime(
       this.#clock,
-      this.#queue.ask<"damaged" | "disk-errors">({ type: "disk-errors" }).then((answer) => lines = answer.lines),
+      this.#queue.ask<"disk-errors">({ type: "disk-errors" }).then((answer) => lines = answer.lines),
     );
     return lines;
   }
@@ -249,12 +313,18 @@ export class ControlRequests {
 
   /** What stands around each process, and what each isolate may do. */
   async #walls(): Promise<readonly string[]> {
-    let lines: readonly string[] = ["PROCESS unknown: main does not answer"];
+    const processes = await this.#processes();
+    return processes === null ? ["PROCESS unknown: main does not answer"] : processes.flatMap(describeWalls);
+  }
+
+  /** Null when main does not answer. */
+  async #processes(): Promise<readonly ProcessWalls[] | null> {
+    let found: readonly ProcessWalls[] | null = null;
     await inTime(
       this.#clock,
-      this.#main.ask<"walls">({ type: "walls" }).then(({ processes }) => lines = processes.flatMap(describeWalls)),
+      this.#main.ask<"walls">({ type: "walls" }).then(({ processes }) => found = processes),
     );
-    return lines;
+    return found;
   }
 
   #askMain(request: MainRequest): Promise<MainAnswer> {

@@ -534,7 +534,7 @@ class Daemon {
       const report = request.type === "dkim-check"
         ? this.#signingKeys.check()
         : this.#signingKeys.rotate(request.domain);
-      return void report.then(({ lines, error }) => channel.send({ type: "dkim", call, lines, error }));
+      return void report.then((found) => channel.send({ type: "dkim", call, ...found }));
     }
     const { changed = true, error = null } = this.#obey(request);
     channel.send({ type: "answer", call: request.call, changed, error });

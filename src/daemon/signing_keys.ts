@@ -15,6 +15,7 @@ import {
   zoneLine,
 } from "../dkim_keys/mod.ts";
 import { systemReason } from "../events/mod.ts";
+import type { DkimKeyState } from "../protocol/mod.ts";
 import type { DnsAnswer } from "../mail_auth/dns.ts";
 import { type Every, stampOf } from "./certificates.ts";
 import { Fatal, gatherNow } from "./fatal.ts";
@@ -36,6 +37,8 @@ const LOOK_MS = 60_000, RECORDS_MS = 300_000;
 /** What is answered to smtpctl: lines to print, and why its exit status is not 0. */
 export interface DkimReport {
   readonly lines: readonly string[];
+  /** Of a check. */
+  readonly keys?: readonly DkimKeyState[];
   readonly error: string | null;
 }
 
@@ -192,19 +195,18 @@ export class SigningKeys {
 
   /** Compares the DNS with the keys: a line for each, with what to do. */
   async check(): Promise<DkimReport> {
-    const lines: string[] = [];
-    let wrong = 0;
+    const found: DkimKeyState[] = [];
     for (const { keys } of this.#domains) {
       for (const [key, state] of await this.#withStates(keys.signing)) {
-        if (state !== "ok") wrong++;
-        lines.push(`${title(key)}: ${state}${adviceFor(key, state)}`);
+        const text = `${title(key)}: ${state}${adviceFor(key, state)}`;
+        found.push({ ...keyOf(key), use: "signs", state, ok: state === "ok", text });
       }
       for (const [key, state] of await this.#withStates(keys.waiting)) {
-        wrong++;
         const next = state === "ok"
           ? "signs as soon as smtpd looks again: smtpctl update dkim"
           : "waits for its record";
-        lines.push(`${title(key)}: ${state}, ${next}${adviceFor(key, state)}`);
+        const text = `${title(key)}: ${state}, ${next}${adviceFor(key, state)}`;
+        found.push({ ...keyOf(key), use: "waits", state, ok: false, text });
       }
       for (const { selector, until } of replacedKeys(keys.rotation, this.#lifeMs)) {
         const name = recordName(keys.domain, selector);
@@ -212,20 +214,20 @@ export class SigningKeys {
         const over = until <= this.#hooks.now();
         if (over && answer.kind !== "records") continue;
         const early = !over && answer.kind === "none";
-        if (early) wrong++;
-        lines.push(
-          `${keys.domain} ${selector}: ${early ? "missing" : "ok"}, replaced, ` +
-            (over
-              ? `retired since ${
-                day(until)
-              }: remove the TXT record ${name}, the file of the key, and its line in smtpd.conf`
-              : `mail that it has signed may be on its way: keep the TXT record ${name} until ${day(until)}`),
-        );
+        const state = early ? "missing" : "ok";
+        const text = `${keys.domain} ${selector}: ${state}, replaced, ` +
+          (over
+            ? `retired since ${
+              day(until)
+            }: remove the TXT record ${name}, the file of the key, and its line in smtpd.conf`
+            : `mail that it has signed may be on its way: keep the TXT record ${name} until ${day(until)}`);
+        found.push({ domain: keys.domain, selector, use: "replaced", state, ok: !early, text });
       }
     }
-    if (lines.length === 0) return { lines, error: "smtpd.conf has no dkim line" };
-    const error = wrong === 0 ? null : `${wrong} of ${lines.length} records are not as they should be`;
-    return { lines, error };
+    if (found.length === 0) return refusal("smtpd.conf has no dkim line");
+    const wrong = found.filter(({ ok }) => !ok).length;
+    const error = wrong === 0 ? null : `${wrong} of ${found.length} records are not as they should be`;
+    return { lines: found.map(({ text }) => text), keys: found, error };
   }
 
   async #withStates(keys: readonly LoadedKey[]): Promise<(readonly [LoadedKey, Published])[]> {
@@ -293,6 +295,10 @@ export class SigningKeys {
 
 function refusal(error: string): DkimReport {
   return { lines: [], error };
+}
+
+function keyOf({ domain, selector }: LoadedKey): Pick<DkimKeyState, "domain" | "selector"> {
+  return { domain, selector };
 }
 
 function title({ domain, selector, algorithm }: LoadedKey): string {

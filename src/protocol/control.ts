@@ -17,6 +17,16 @@ import {
   text,
   whole,
 } from "./check.ts";
+import {
+  host,
+  type HostRecord,
+  hostStatus,
+  type HostStatusRecord,
+  relay,
+  type RelayRecord,
+  route,
+  type RouteRecord,
+} from "./control_records.ts";
 import { door } from "./door.ts";
 import { CHUNK_BYTES } from "./smtp_queue.ts";
 import { call, cursor, envelopeId, listedEnvelope, longText, messageId } from "./shapes.ts";
@@ -73,6 +83,13 @@ export type ControlToQueue =
     readonly suspended: boolean;
   };
 
+/** What is set aside: an envelope, or a message of which nothing can be read. `foundAt` in ms since the epoch. */
+export interface DamagedEntry {
+  readonly id: string;
+  readonly foundAt: number;
+  readonly reason: string;
+}
+
 export type QueueToControl =
   | {
     readonly type: "listed";
@@ -81,9 +98,15 @@ export type QueueToControl =
     /** Where to go on: there may be more behind it, even if there are no envelopes here. Null at the end. */
     readonly next: EnvelopeId | null;
   }
-  | { readonly type: "damaged" | "disk-errors"; readonly call: number; readonly lines: readonly string[] }
-  /** `text`: the envelope as key/value lines, null when there is none. */
-  | { readonly type: "envelope"; readonly call: number; readonly text: string | null }
+  | { readonly type: "disk-errors"; readonly call: number; readonly lines: readonly string[] }
+  | { readonly type: "damaged"; readonly call: number; readonly entries: readonly DamagedEntry[] }
+  /** `text`: the envelope as key/value lines. Both are null when there is none. */
+  | {
+    readonly type: "envelope";
+    readonly call: number;
+    readonly text: string | null;
+    readonly envelope: (Envelope & { readonly expiresAt: number }) | null;
+  }
   | {
     readonly type: "body";
     readonly call: number;
@@ -154,12 +177,22 @@ export type SchedulerToControl =
   | { readonly type: "states"; readonly call: number; readonly states: readonly RunState[] };
 
 export type ControlToRelay = {
-  readonly type: "show";
+  readonly type: "show" | "show-records";
   readonly call: number;
   readonly what: "hosts" | "hoststats" | "relays" | "routes";
 } | { readonly type: "resume-route"; readonly call: number; readonly route: number };
-/** To `show`, what is to be printed; to `resume-route`, why it was not resumed, or nothing. */
-export type RelayToControl = { readonly type: "shown"; readonly call: number; readonly lines: readonly string[] };
+
+/** To `show`, what is to be printed, or the same as records; to `resume-route`, why it was not resumed, or nothing. */
+export type RelayToControl =
+  | { readonly type: "shown"; readonly call: number; readonly lines: readonly string[] }
+  | {
+    readonly type: "records";
+    readonly call: number;
+    readonly hosts?: readonly HostRecord[];
+    readonly routes?: readonly RouteRecord[];
+    readonly relays?: readonly RelayRecord[];
+    readonly hoststats?: readonly HostStatusRecord[];
+  };
 
 export type ControlToLookup =
   | { readonly type: "update-table"; readonly call: number; readonly table: string }
@@ -201,9 +234,12 @@ const CONTROL_TO_QUEUE: MessageTable<ControlToQueue> = {
 const CHANGED = { call, ids, next, whole: optional(flag) };
 const QUEUE_TO_CONTROL: MessageTable<QueueToControl> = {
   listed: { call, envelopes: list(listedEnvelope), next },
-  damaged: { call, lines },
+  damaged: {
+    call,
+    entries: list(record<DamagedEntry>({ id: text(), foundAt: finite, reason: longText })),
+  },
   "disk-errors": { call, lines },
-  envelope: { call, text: nullOr(longText) },
+  envelope: { call, text: nullOr(longText), envelope: nullOr(listedEnvelope) },
   body: { call, chunks: whole(), bytes: nullOr(octets(CHUNK_BYTES)) },
   exported: {
     call,
@@ -256,13 +292,25 @@ const CONTROL_SCHEDULER_REPLIES: Replies<ControlToScheduler, SchedulerToControl>
   states: ["states"],
 };
 
+const SHOWN = { call, what: oneOf("hosts", "hoststats", "relays", "routes") };
 const CONTROL_TO_RELAY: MessageTable<ControlToRelay> = {
-  show: { call, what: oneOf("hosts", "hoststats", "relays", "routes") },
+  show: SHOWN,
+  "show-records": SHOWN,
   "resume-route": { call, route: whole({ least: Number.MIN_SAFE_INTEGER }) },
 };
-const RELAY_TO_CONTROL: MessageTable<RelayToControl> = { shown: { call, lines } };
+const RELAY_TO_CONTROL: MessageTable<RelayToControl> = {
+  shown: { call, lines },
+  records: {
+    call,
+    hosts: optional(list(host)),
+    routes: optional(list(route)),
+    relays: optional(list(relay)),
+    hoststats: optional(list(hostStatus)),
+  },
+};
 const CONTROL_RELAY_REPLIES: Replies<ControlToRelay, RelayToControl> = {
   show: ["shown"],
+  "show-records": ["records"],
   "resume-route": ["shown"],
 };
 

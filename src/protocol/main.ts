@@ -98,6 +98,19 @@ export interface MainAnswer {
   /** Why it could not be done, or not all of it. */
   readonly error: string | null;
 }
+/** How the record of a key of DKIM is in the DNS. */
+export interface DkimKeyState {
+  readonly domain: string;
+  readonly selector: string;
+  /** It signs, waits for its record, or has been replaced. */
+  readonly use: "signs" | "waits" | "replaced";
+  readonly state: "ok" | "missing" | "differs" | "several" | "unknown";
+  /** Nothing is to be done about it but what `text` says. */
+  readonly ok: boolean;
+  /** The line to print. */
+  readonly text: string;
+}
+
 export type MainToControl =
   | HandedSession
   | MainAnswer
@@ -106,6 +119,8 @@ export type MainToControl =
     readonly type: "dkim";
     readonly call: number;
     readonly lines: readonly string[];
+    /** The same of a check, with types: one for each line. */
+    readonly keys?: readonly DkimKeyState[];
     readonly error: string | null;
   }
   /** Absolute paths, the configuration file first. */
@@ -179,7 +194,23 @@ const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
 const MAIN_TO_CONTROL: MessageTable<MainToControl> = {
   session: SESSION,
   answer: { call, changed: flag, error: nullOr(longText) },
-  dkim: { call, lines: list(longText), error: nullOr(longText) },
+  dkim: {
+    call,
+    lines: list(longText),
+    keys: optional(
+      list(
+        record<DkimKeyState>({
+          domain: text(),
+          selector: text(),
+          use: oneOf("signs", "waits", "replaced"),
+          state: oneOf("ok", "missing", "differs", "several", "unknown"),
+          ok: flag,
+          text: longText,
+        }),
+      ),
+    ),
+    error: nullOr(longText),
+  },
   files: { call, paths: list(text()) },
   walls: { call, processes: list(record(PROCESS_WALLS), MAX_PROCESSES) },
 };

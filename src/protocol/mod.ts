@@ -4,6 +4,7 @@
  */
 export type * from "./check.ts";
 export type * from "./control.ts";
+export type * from "./control_records.ts";
 export type * from "./door.ts";
 export type * from "./doors.ts";
 export type * from "./events.ts";

@@ -14,7 +14,7 @@ import {
   rowOf,
 } from "../envelope/mod.ts";
 import type { Channel } from "../isolate/mod.ts";
-import type { ControlToQueue, QueueTarget, QueueToControl } from "../protocol/mod.ts";
+import type { ControlToQueue, DamagedEntry, QueueTarget, QueueToControl } from "../protocol/mod.ts";
 import type { Discovery } from "./transfer/discover.ts";
 import { exportEnvelope } from "./transfer/envelope_parse.ts";
 import { formatEnvelope } from "./transfer/envelope_text.ts";
@@ -42,11 +42,11 @@ export function serveAdmin(
       case "list":
         return channel.send({ type: "listed", call: message.call, ...list(queue, message) });
       case "envelope":
-        return channel.send({ type: "envelope", call: message.call, text: textOf(queue, message.id) });
+        return channel.send({ type: "envelope", call: message.call, ...envelopeOf(queue, message.id) });
       case "body":
         return sendBody(queue, channel, message);
       case "damaged":
-        return channel.send({ type: "damaged", call: message.call, lines: damagedLines(queue) });
+        return channel.send({ type: "damaged", call: message.call, entries: damagedEntries(queue) });
       case "disk-errors": {
         const lines = queue.diskErrors.lines({ room: queue.space.room, damaged: queue.quarantine.size });
         return channel.send({ type: "disk-errors", call: message.call, lines });
@@ -103,7 +103,7 @@ function list(
       const of = messageOf(envelope.id);
       if (of !== current && messages-- === 0) return { envelopes: listed, next: listed.at(-1)!.id };
       current = of;
-      listed.push({ ...envelope, expiresAt: Math.min(envelope.createdAt, queue.clock.now()) + ttlSeconds * 1000 });
+      listed.push(withExpiry(queue, envelope, ttlSeconds));
       if (listed.length === wanted) return { envelopes: listed, next: envelope.id };
     }
     if (slice.length < wanted) return { envelopes: listed, next: null };
@@ -112,9 +112,15 @@ function list(
   return { envelopes: listed, next: cursor === "" ? null : cursor };
 }
 
-function textOf(queue: QueueState, id: EnvelopeId): string | null {
-  const envelope = isEnvelopeId(id) ? queue.envelope(id) : null;
-  return envelope === null ? null : formatEnvelope(envelope, queue.ttlOf(envelope));
+function envelopeOf(queue: QueueState, id: EnvelopeId): { text: string | null; envelope: Listed | null } {
+  const found = isEnvelopeId(id) ? queue.envelope(id) : null;
+  if (found === null) return { text: null, envelope: null };
+  const ttlSeconds = queue.ttlOf(found);
+  return { text: formatEnvelope(found, ttlSeconds), envelope: withExpiry(queue, found, ttlSeconds) };
+}
+
+function withExpiry(queue: QueueState, envelope: Envelope, ttlSeconds: number): Listed {
+  return { ...envelope, expiresAt: Math.min(envelope.createdAt, queue.clock.now()) + ttlSeconds * 1000 };
 }
 
 function sendBody(
@@ -144,9 +150,9 @@ function isQuarantined(queue: QueueState, { id }: { readonly id: EnvelopeId }): 
   return queue.quarantine.has(rowOf(id));
 }
 
-function damagedLines(queue: QueueState): string[] {
+function damagedEntries(queue: QueueState): DamagedEntry[] {
   const rows = queue.quarantine.rows().sort((a, b) => a.message - b.message || a.envelope - b.envelope);
-  return rows.map((row) => `${nameOf(row)}|${new Date(row.found_at).toISOString()}|${row.reason}`);
+  return rows.map((row) => ({ id: nameOf(row), foundAt: row.found_at, reason: row.reason }));
 }
 
 /** Envelopes of the target after `cursor`, in order of id. */

@@ -1,10 +1,11 @@
 /** What the administrator asks of the relay isolate: `smtpctl show hosts`, `show routes`, `show relays`, `show hoststats`, `resume route`. */
 
 import type { Clock } from "../clock.ts";
-import type { ControlToRelay } from "../protocol/mod.ts";
+import type { ControlToRelay, RelayToControl } from "../protocol/mod.ts";
 import type { DeliveryReporter } from "./delivery_reporter.ts";
 import { type Relay, routeName } from "./relay.ts";
 import type { RouteTable } from "./routes/routes.ts";
+import { hostRecords, hostStatusRecords, relayRecords, routeRecords, timeOf } from "./records.ts";
 import { showHosts, showHostStats, showRelays, showRoutes } from "./show.ts";
 
 /** What is shown and acted on. */
@@ -17,12 +18,41 @@ export interface AdminDeps {
   log(text: string): void;
 }
 
-/** Does what the administrator asks. Returns the lines to show; of `resume route` why it was not done, or none. */
-export function answerAdmin(message: ControlToRelay, deps: AdminDeps): string[] {
-  const { clock, table, relays, reporter } = deps;
-  if (message.type === "resume-route") return resume(message.route, deps);
+/** An answer without the number of its question. */
+type Answer =
+  | { readonly type: "shown"; readonly lines: readonly string[] }
+  | Omit<Extract<RelayToControl, { type: "records" }>, "call">;
+
+/** Does what the administrator asks. Returns what to show; of `resume route` why it was not done, or no lines. */
+export function answerAdmin(message: ControlToRelay, deps: AdminDeps): Answer {
+  if (message.type === "resume-route") return { type: "shown", lines: resume(message.route, deps) };
+  return message.type === "show"
+    ? { type: "shown", lines: linesOf(message.what, deps) }
+    : { type: "records", ...recordsOf(message.what, deps) };
+}
+
+type What = Extract<ControlToRelay, { type: "show" | "show-records" }>["what"];
+
+function recordsOf(
+  what: What,
+  { clock, table, relays, reporter }: AdminDeps,
+): Omit<Answer & { type: "records" }, "type"> {
+  const time = timeOf({ steady: clock.steady(), now: clock.now() });
+  switch (what) {
+    case "hosts":
+      return { hosts: hostRecords(table.hosts(), time) };
+    case "routes":
+      return { routes: routeRecords(table.routes(), time) };
+    case "relays":
+      return { relays: relayRecords(relays.values(), time) };
+    case "hoststats":
+      return { hoststats: hostStatusRecords(reporter.statuses, clock.now()) };
+  }
+}
+
+function linesOf(what: What, { clock, table, relays, reporter }: AdminDeps): string[] {
   const now = clock.steady();
-  switch (message.what) {
+  switch (what) {
     case "hosts":
       return showHosts(table.hosts(), now);
     case "routes":

@@ -53,8 +53,7 @@ export function serveRelay(isolate: Isolate<"relay">, deps: Partial<RelayService
     channel.onmessage = (job) => service.accept(job);
   });
   isolate.serve("control-relay", (channel) => {
-    channel.onmessage = (message) =>
-      channel.send({ type: "shown", call: message.call, lines: service.answer(message) });
+    channel.onmessage = (message) => channel.send({ call: message.call, ...service.answer(message) });
   });
   isolate.onstop = () => service.stop();
 }
@@ -302,7 +301,7 @@ class RelayService {
   }
 
   /** The administrator asks. */
-  answer(message: ControlToRelay): string[] {
+  answer(message: ControlToRelay): ReturnType<typeof answerAdmin> {
     return answerAdmin(message, {
       clock: this.#deps.clock,
       table: this.#table,

@@ -6,7 +6,7 @@ import { type Relay, routeName } from "./relay.ts";
 import type { Host, Route } from "./routes/routes.ts";
 
 /** How long the status of a domain is shown, in ms. */
-const STATUS_MS = 4 * 3_600_000;
+export const STATUS_MS = 4 * 3_600_000;
 
 /** A time, and the time it is now, by one clock in ms. */
 interface Moment {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
+import { JSON_FORMS } from "../../src/cli/smtpctl/json_fields.ts";
 import { smtpctlMain } from "../../src/cli/smtpctl/smtpctl.ts";
 import { summariseReport } from "../../src/cli/smtpctl/dmarc/summary.ts";
 import { MAX_REPORT_OCTETS, UnpackError, unpackReports } from "../../src/cli/smtpctl/dmarc/unpack.ts";
@@ -331,6 +332,15 @@ for (const { what, input, stderr } of FAULTS) {
     assert.equal(terminal.stdout, "");
   });
 }
+
+Deno.test("smtpctl dmarc read --json prints an object a report, with the names of smtpctl(8)", async () => {
+  const terminal = new FakeTerminal(latin1(OLD));
+  assert.equal(await smtpctlMain(["dmarc", "read", "-", "--json"], environment({}), terminal), 0);
+  const report = JSON.parse(terminal.stdout);
+  assert.deepEqual(Object.keys(report), Object.keys(JSON_FORMS["dmarc read"]!.fields));
+  assert.deepEqual([report.domain, report.messages, report.begin], ["example.org", 1, "2026-11-29T00:00:00.000Z"]);
+  assert.deepEqual([report.sources[0].source, report.sources[0].from], ["192.0.2.1", ["example.org"]]);
+});
 
 Deno.test("smtpctl dmarc read says which file is not there, and that a folder is none", async () => {
   await withFolder(async (folder) => {

@@ -1,6 +1,8 @@
 /** Every form of the commands that look into the queue and change it, and what they print, in the running program. */
 
 import assert from "node:assert/strict";
+import { COMMANDS } from "../../src/cli/smtpctl/commands.ts";
+import { JSON_FORMS } from "../../src/cli/smtpctl/json_fields.ts";
 import { Client } from "./client.ts";
 import { type Daemon, DOMAIN, OWNER, withDaemon } from "./harness.ts";
 import { fakeServer } from "../smtp_client/fake_server.ts";
@@ -141,6 +143,31 @@ match from any for any action "out"
           "show routes",
           /^\d+\. \S+ <-> 127\.0\.0\.1 \(\S+\) [ND-][D-]?[Q-]?[K-]? nconn=\d+ nerror=\d+ penalty=\d+ timeout=\S+\n$/,
         );
+      });
+      await test.step("every show of the table takes --json and prints objects with the names of smtpctl(8)", async () => {
+        const json = async (...words: string[]) => {
+          const ran = await daemon.tool("smtpctl", words);
+          assert.deepEqual([ran.code, ran.stderr], [0, ""], words.join(" "));
+          return ran.stdout.split("\n").slice(0, -1).map((line) => JSON.parse(line) as Record<string, unknown>);
+        };
+        const [{ envelope, message } = {}] = await json("show", "queue", "--json");
+        const parameters: Readonly<Record<string, unknown>> = { "<evpid>": envelope, "<msgid>": message };
+        for (const { pattern } of COMMANDS.filter(({ pattern }) => pattern.startsWith("show "))) {
+          const words = pattern.split(" ");
+          const form = JSON_FORMS[words.slice(0, 2).join(" ")];
+          assert.ok(form !== undefined, pattern);
+          const found = await json("--json", ...words.map((word) => String(parameters[word] ?? word)));
+          if (form.form === "document") assert.equal(found.length, 1, pattern);
+          else if (!/damaged|relays/.test(pattern)) assert.ok(found.length > 0, pattern);
+          for (const one of found) assert.deepEqual(Object.keys(one).sort(), Object.keys(form.fields).sort(), pattern);
+        }
+        const [whole] = await json("show", "message", String(message), "--json");
+        const { stdout } = await daemon.tool("smtpctl", ["show", "message", String(message)]);
+        assert.equal(new TextDecoder().decode(Uint8Array.fromBase64(String(whole!.content))), stdout);
+        assert.equal((await json("show", "status", "--json"))[0]!.smtp, "running");
+        const refused = await daemon.tool("smtpctl", ["stop", "--json"]);
+        assert.equal(refused.code, 255);
+        assert.match(refused.stderr, /^stop has no --json: these have it: dkim check, /);
       });
       await test.step("what does not exist is an error", async () => {
         await says("resume route 99", "command failed: there is no route 99: show routes lists them\n", 1);

@@ -340,9 +340,9 @@ export const SAMPLES: {
     },
     answers: {
       listed: [{ call: 1, envelopes: [listed], next: null }],
-      damaged: [{ call: 1, lines: ["l"] }],
+      damaged: [{ call: 1, entries: [{ id: ID, foundAt: 1, reason: "r" }] }],
       "disk-errors": [{ call: 1, lines: [] }],
-      envelope: [{ call: 1, text: null }],
+      envelope: [{ call: 1, text: null, envelope: null }, { call: 1, text: "t", envelope: listed }],
       body: [{ call: 1, chunks: 0, bytes: null }, { call: 1, chunks: 1, bytes }],
       exported: [{ call: 1, envelopes: [{ id: ID, text: null }] }],
       discovered: [{ call: 1, count: 0, error: "e" }],
@@ -368,8 +368,32 @@ export const SAMPLES: {
     },
   },
   "control-relay": {
-    asks: { show: [{ call: 1, what: "routes" }], "resume-route": [{ call: 1, route: 99 }] },
-    answers: { shown: [{ call: 1, lines: ["l"] }] },
+    asks: {
+      show: [{ call: 1, what: "routes" }],
+      "show-records": [{ call: 1, what: "hosts" }],
+      "resume-route": [{ call: 1, route: 99 }],
+    },
+    answers: {
+      shown: [{ call: 1, lines: ["l"] }],
+      records: [
+        { call: 1, hosts: [{ address: "a", name: "n", references: 1, connections: 0, lastConnectAt: null }] },
+        {
+          call: 1,
+          routes: [{
+            ...{ route: 1, source: null, host: "h", isNew: true, disabled: null },
+            ...{ connections: 0, errors: 0, penalty: 0, enabledAt: 1 },
+          }],
+        },
+        {
+          call: 1,
+          relays: [{
+            ...{ relay: "r", source: "192.0.2.1", tasks: 1, connections: 1 },
+            ...{ lastConnectAt: 1, retryAt: null, waitsForMx: false },
+          }],
+        },
+        { call: 1, hoststats: [{ domain: "example.org", at: 1, status: "250 ok" }] },
+      ],
+    },
   },
   "control-lookup": {
     asks: { "update-table": [{ call: 1, table: "t" }], "table-faults": [{ call: 1 }] },
@@ -433,7 +457,12 @@ export const SAMPLES: {
     answers: {
       session: [{ ...session, listener: -2 }],
       answer: [{ call: 1, changed: true, error: null }],
-      dkim: [{ call: 1, lines: ["l"], error: null }, { call: 1, lines: [], error: "e" }],
+      dkim: [{ call: 1, lines: ["l"], error: null }, { call: 1, lines: [], error: "e" }, {
+        call: 1,
+        lines: [],
+        keys: [{ domain: "d", selector: "s", use: "signs", state: "ok", ok: true, text: "t" }],
+        error: null,
+      }],
       files: [{ call: 1, paths: ["/etc/x"] }],
       walls: [
         { call: 1, processes: [] },

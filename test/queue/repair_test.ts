@@ -58,7 +58,9 @@ async function revive(folder: string): Promise<{ harness: QueueHarness; log: str
 
 async function damagedLines(harness: QueueHarness): Promise<readonly string[]> {
   harness.control.send({ type: "damaged", call: 7 });
-  return (await harness.control.next(typed("damaged"))).lines;
+  return (await harness.control.next(typed("damaged"))).entries.map(({ id, foundAt, reason }) =>
+    `${id}|${new Date(foundAt).toISOString()}|${reason}`
+  );
 }
 
 /** What is listed is what was queued; what can be opened is whole; the rest is accounted for; new mail is taken. */

@@ -4,9 +4,10 @@ import type { Environment } from "../../config/mod.ts";
 import { DEFAULTS } from "../../config/defaults.ts";
 import { controlSocketPath, spoolPath } from "../../config/paths.ts";
 import { suggestion } from "../../config/words.ts";
-import { askControl, type ControlAnswer, formatListing, NotRunning } from "../../control/mod.ts";
-import { safeLine, systemReasonAt, TRACES } from "../../events/mod.ts";
+import { askControl, type ControlAnswer, formatListing, NotRunning, queueRecord } from "../../control/mod.ts";
+import { safeJson, safeLine, systemReasonAt, TRACES } from "../../events/mod.ts";
 import { getopt, guessInfo, type InfoOption } from "../getopt.ts";
+import { JSON_FORMS, jsonWords } from "./json_fields.ts";
 import { MonitorPrinter } from "./monitor.ts";
 import { COMMANDS, type ParsedCommand } from "./commands.ts";
 import { OutputClosed, processTerminal, type Terminal } from "../terminal.ts";
@@ -40,12 +41,23 @@ export async function smtpctlMain(
   }
   const resolved = resolveCommand(COMMANDS, line.words, line.literal);
   if (!resolved.ok) return unknown(line.words, resolved, terminal);
+  if (line.json && !hasJson(resolved.value)) {
+    const words = Object.keys(JSON_FORMS).join(", ");
+    return invalid(terminal, `${safeLine(line.words.join(" "))} has no --json: these have it: ${words}\n`);
+  }
   try {
-    return await run(resolved.value, env, terminal);
+    return await run(resolved.value, env, terminal, line.json ? "json" : "text");
   } catch (error) {
     if (error instanceof OutputClosed) return 0;
     return complain(terminal, reasonOf(error));
   }
+}
+
+/** How the answer is printed. */
+type Format = "text" | "json";
+
+function hasJson(command: ParsedCommand): boolean {
+  return "dmarcRead" in command || ("request" in command && Object.hasOwn(JSON_FORMS, jsonWords(command.request)));
 }
 
 /** Runs mailq(8), which is `smtpctl show queue`, and returns its exit status. */
@@ -94,23 +106,26 @@ interface Line {
   /** Words from this place on stood behind `--`. */
   readonly literal: number;
   readonly info: InfoOption | null;
+  /** `--json` stood among them. */
+  readonly json: boolean;
 }
 
 function readLine(args: readonly string[]): Line | { readonly wrong: string } {
   const end = args.indexOf("--");
   const before = end < 0 ? args : args.slice(0, end);
   const words: string[] = [];
-  let info: Line["info"] = null;
+  let info: Line["info"] = null, json = false;
   for (const arg of before) {
     if (arg === "--help" || arg === "-h") info ??= "help";
     else if (arg === "--version") info ??= "version";
+    else if (arg === "--json") json = true;
     // An option stands behind the first word, wherever it was written.
     else if (OPTIONS.has(arg)) words.splice(1, 0, arg);
     else if (!arg.startsWith("-") || arg === "-") words.push(arg);
     else if (info === null) {
       const guess = /^-v$/i.test(arg)
         ? ', did you mean "--version"?'
-        : suggestion(arg, ["--help", "--version", ...OPTIONS]);
+        : suggestion(arg, ["--help", "--version", "--json", ...OPTIONS]);
       return {
         wrong: `unknown option ${arg}${guess}${
           guess === "" ? ":" : ""
@@ -118,7 +133,7 @@ function readLine(args: readonly string[]): Line | { readonly wrong: string } {
       };
     }
   }
-  return { words: end < 0 ? words : [...words, ...args.slice(end + 1)], literal: words.length, info };
+  return { words: end < 0 ? words : [...words, ...args.slice(end + 1)], literal: words.length, info, json };
 }
 
 /** Words of commands that are options. */
@@ -130,7 +145,11 @@ const OPTIONS: ReadonlySet<string> = new Set(
 function help(words: readonly string[], terminal: Terminal): number {
   if (words.length === 0) {
     terminal.out(
-      helpOf("smtpctl", `\nThe commands, whose words may be cut short:\n${table(describeCommands(COMMANDS))}`),
+      helpOf(
+        "smtpctl",
+        `\nThe commands, whose words may be cut short:\n${table(describeCommands(COMMANDS))}\n` +
+          "All of show, and monitor, dkim check and dmarc read, print JSON with --json.\n",
+      ),
     );
     return 0;
   }
@@ -189,7 +208,12 @@ function invalid(terminal: Terminal, text: string): number {
   return EX_INVALID;
 }
 
-async function run(command: ParsedCommand, env: Environment, terminal: Terminal): Promise<number> {
+async function run(
+  command: ParsedCommand,
+  env: Environment,
+  terminal: Terminal,
+  format: Format = "text",
+): Promise<number> {
   // Only this command loads the library that hashes.
   if ("encrypt" in command) return await (await import("./encrypt.ts")).encryptMain(command.encrypt, terminal);
   if ("dkimGenerate" in command) {
@@ -197,7 +221,7 @@ async function run(command: ParsedCommand, env: Environment, terminal: Terminal)
   }
   // Only this one loads what reads mail.
   if ("dmarcRead" in command) {
-    return await (await import("./dmarc/read.ts")).readDmarcReports(command.dmarcRead, terminal);
+    return await (await import("./dmarc/read.ts")).readDmarcReports(command.dmarcRead, format, terminal);
   }
   if ("backup" in command) return await (await import("./backup.ts")).backup(command.backup, env, terminal);
   if ("restore" in command) {
@@ -210,12 +234,12 @@ async function run(command: ParsedCommand, env: Environment, terminal: Terminal)
     const guess = suggestion(request.what, ["all", ...TRACES]);
     return complain(terminal, `invalid trace keyword: ${request.what}${guess}, known are: all ${TRACES.join(" ")}`);
   }
-  const answers = askControl(controlSocketPath(env), request);
+  const answers = askControl(controlSocketPath(env), format === "json" ? { ...request, json: true } : request);
   try {
-    return await print(command, answers, terminal);
+    return await print(command, answers, format, terminal);
   } catch (error) {
     if (!(error instanceof NotRunning) || request.do !== "show-queue") throw error;
-    return await listOffline(spoolPath(env), request.message, terminal);
+    return await listOffline(spoolPath(env), request.message, format, terminal);
   }
 }
 
@@ -245,9 +269,13 @@ async function transfer(
 async function print(
   command: Extract<ParsedCommand, { request: unknown }>,
   answers: AsyncIterable<ControlAnswer>,
+  format: Format,
   terminal: Terminal,
 ): Promise<number> {
   const monitor = new MonitorPrinter();
+  const message = format === "json" && command.request.do === "show-message"
+    ? new MessageDocument(command.request.message, terminal)
+    : null;
   let printed = 0;
   let waiting = "";
   const flush = () => {
@@ -259,14 +287,53 @@ async function print(
       waiting += safeLine(answer.line) + "\n";
       printed++;
       if (waiting.length > OUTPUT_PIECE) flush();
-    } else if ("bytes" in answer) terminal.outBytes(Uint8Array.fromBase64(answer.bytes));
-    else if ("sample" in answer) terminal.out(monitor.next(answer.sample));
-    else if ("ok" in answer) {
+    } else if ("record" in answer) {
+      waiting += safeJson(answer.record) + "\n";
+      printed++;
+      if (waiting.length > OUTPUT_PIECE) flush();
+    } else if ("bytes" in answer) {
+      const bytes = Uint8Array.fromBase64(answer.bytes);
+      if (message === null) terminal.outBytes(bytes);
+      else message.add(bytes);
+    } else if ("sample" in answer) {
+      terminal.out(format === "json" ? safeJson(answer.sample) + "\n" : monitor.next(answer.sample));
+    } else if ("ok" in answer) {
       flush();
+      if (answer.ok) message?.end();
       return conclude(command, answer, terminal);
     }
   }
   throw new Error(`The daemon broke off after ${printed} lines`);
+}
+
+/** A message as one object of JSON, written as it comes. */
+class MessageDocument {
+  readonly #id: string;
+  readonly #terminal: Terminal;
+  #begun = false;
+  /** Octets that make no whole group of base64 yet. */
+  #rest: Uint8Array = new Uint8Array();
+
+  constructor(id: string, terminal: Terminal) {
+    this.#id = id;
+    this.#terminal = terminal;
+  }
+
+  add(bytes: Uint8Array): void {
+    if (!this.#begun) this.#terminal.out(`{"message":"${this.#id}","content":"`);
+    this.#begun = true;
+    const all = new Uint8Array(this.#rest.length + bytes.length);
+    all.set(this.#rest);
+    all.set(bytes, this.#rest.length);
+    const whole = all.length - all.length % 3;
+    this.#terminal.out(all.subarray(0, whole).toBase64());
+    this.#rest = all.slice(whole);
+  }
+
+  end(): void {
+    this.add(new Uint8Array());
+    this.#terminal.out(`${this.#rest.toBase64()}"}\n`);
+  }
 }
 
 /** The last words: what was done, or why not. */
@@ -291,7 +358,12 @@ function conclude(
 }
 
 /** `show queue` while the daemon is down: reads the spool. Actions and their time to live are not known here: the default is shown. */
-async function listOffline(spool: string, message: string | null, terminal: Terminal): Promise<number> {
+async function listOffline(
+  spool: string,
+  message: string | null,
+  format: Format,
+  terminal: Terminal,
+): Promise<number> {
   const { listOffline } = await import("../../queue/mod.ts");
   try {
     let found = message === null;
@@ -302,7 +374,10 @@ async function listOffline(spool: string, message: string | null, terminal: Term
         complain(terminal, `envelope ${envelope.id}: ${envelope.unreadable}`);
         continue;
       }
-      terminal.out(formatListing(envelope, null, Date.now()) + "\n");
+      const line = format === "json"
+        ? safeJson(queueRecord(envelope, null))
+        : formatListing(envelope, null, Date.now());
+      terminal.out(line + "\n");
     }
     return found ? 0 : complain(terminal, `message ${message} is not in the queue`);
   } catch (error) {

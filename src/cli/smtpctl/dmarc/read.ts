@@ -1,13 +1,13 @@
 /** `smtpctl dmarc read FILE`: what others say of mail in our name, one line per source. Asks no daemon. */
 
-import { isDefect, safeLine, systemReason } from "../../../events/mod.ts";
+import { isDefect, safeJson, safeLine, systemReason } from "../../../events/mod.ts";
 import { InputTooLarge, type Terminal } from "../../terminal.ts";
 import { type ReportSummary, type SourceSummary, summariseReport } from "./summary.ts";
 import { MAX_INPUT_OCTETS, UnpackError, unpackReports } from "./unpack.ts";
 import { XmlError } from "./xml.ts";
 
 /** Prints the reports in `file`, `-` for standard input. Returns the exit status: 1 when one of them cannot be read. */
-export async function readDmarcReports(file: string, terminal: Terminal): Promise<number> {
+export async function readDmarcReports(file: string, format: "text" | "json", terminal: Terminal): Promise<number> {
   const complain = (text: string) => {
     terminal.err(`smtpctl: ${safeLine(`${file === "-" ? "standard input" : file}: ${text}`)}\n`);
     return 1;
@@ -18,7 +18,10 @@ export async function readDmarcReports(file: string, terminal: Terminal): Promis
     for (const [index, { name, xml }] of (await unpackReports(input)).entries()) {
       try {
         const report = summariseReport(xml);
-        terminal.out(`${index === 0 ? "" : "\n"}${describe(report).map((line) => `${safeLine(line)}\n`).join("")}`);
+        if (format === "json") terminal.out(`${safeJson(recordOf(report))}\n`);
+        else {terminal.out(`${index === 0 ? "" : "\n"}${
+            describe(report).map((line) => `${safeLine(line)}\n`).join("")
+          }`);}
       } catch (error) {
         if (!(error instanceof XmlError)) throw error;
         status = complain(`${name === "" ? "" : `${name}: `}${error.message}`);
@@ -41,6 +44,20 @@ function readFile(path: string): Uint8Array<ArrayBuffer> {
   let length = 0;
   for (let count; length < size && (count = file.readSync(octets.subarray(length))) !== null;) length += count;
   return octets.subarray(0, length);
+}
+
+/** The same for programs. */
+function recordOf({ begin, end, sources, messages, ...whose }: ReportSummary): unknown {
+  const time = (seconds: number | null) => seconds === null ? null : new Date(seconds * 1000).toISOString();
+  const { reporter, contact, id, domain, policy } = whose;
+  return {
+    ...{ reporter, contact, id, domain, policy, begin: time(begin), end: time(end), messages },
+    sources: sources.map(({ from, authenticated, ...counts }) => ({
+      ...counts,
+      from: [...from],
+      authenticated: [...authenticated],
+    })),
+  };
 }
 
 /** The lines of a report: whose it is, then one per source, in columns. */

@@ -1,0 +1,147 @@
+/** What `smtpctl … --json` prints, from what the isolates answer. smtpctl(8) documents the names: src/cli/smtpctl/json_fields.ts. Pure. */
+
+import { type Envelope, formatMailbox, messageOf, NOTIFY, type ReversePath } from "../envelope/mod.ts";
+import type { Statistic } from "../events/mod.ts";
+import type { DamagedEntry, DkimKeyState, ProcessWalls, RelayToControl, RunState } from "../protocol/mod.ts";
+import { flagsOf, type ListedEnvelope } from "./listing.ts";
+import type { JsonRecord, JsonValue } from "./protocol.ts";
+
+/** Of `show queue`. `state` is null when the daemon is down. */
+export function queueRecord(envelope: ListedEnvelope, state: RunState | null): JsonRecord {
+  return {
+    ...identityOf(envelope),
+    source: envelope.origin.address,
+    flags: flagsOf(envelope, state),
+    createdAt: time(envelope.createdAt),
+    expiresAt: time(envelope.expiresAt),
+    lastTryAt: time(envelope.lastTryAt),
+    tries: envelope.tries,
+    state: state === null ? "offline" : state.state,
+    dueAt: state?.state === "pending" || state?.state === "held" ? time(state.at) : null,
+    inflightSince: state?.state === "inflight" ? time(state.at) : null,
+    error: envelope.errorLine === "" ? null : envelope.errorLine,
+  };
+}
+
+/** Of `show envelope`. */
+export function envelopeRecord(envelope: ListedEnvelope): JsonRecord {
+  const { origin, dsn, status, bounce } = envelope;
+  return {
+    ...identityOf(envelope),
+    action: envelope.action,
+    user: envelope.user ?? null,
+    subAddress: envelope.subAddress ?? null,
+    exec: envelope.exec ?? null,
+    internal: envelope.internal,
+    suspended: envelope.suspended,
+    origin: {
+      address: origin.address,
+      hostname: origin.hostname,
+      helo: origin.helo,
+      smtpname: origin.smtpname,
+      tag: origin.tag,
+      username: origin.username,
+      authenticated: origin.authenticated,
+    },
+    dsn: {
+      notify: Object.entries(NOTIFY).flatMap(([word, bit]) => (dsn.notify & bit) === 0 ? [] : [word.toLowerCase()]),
+      ret: dsn.ret,
+      envid: dsn.envid,
+      orcpt: dsn.orcpt,
+    },
+    createdAt: time(envelope.createdAt),
+    expiresAt: time(envelope.expiresAt),
+    lastTryAt: time(envelope.lastTryAt),
+    lastBounceAt: time(envelope.lastBounceAt),
+    tries: envelope.tries,
+    error: envelope.errorLine === "" ? null : envelope.errorLine,
+    status: status === null ? null : `${status.class}.${status.code}`,
+    remote: envelope.remote || null,
+    smtpUtf8: envelope.handling?.smtpUtf8 ?? false,
+    requireTls: envelope.handling?.requireTls ?? false,
+    tlsOptional: envelope.handling?.tlsOptional ?? false,
+    mailAuth: envelope.mailAuth === undefined ? null : { ...envelope.mailAuth },
+    bounce: bounce === undefined ? null : { kind: bounce.kind, text: bounce.text },
+  };
+}
+
+function identityOf(envelope: Envelope): JsonRecord {
+  return {
+    envelope: envelope.id,
+    message: messageOf(envelope.id),
+    agent: envelope.agent,
+    sender: address(envelope.sender),
+    rcpt: address(envelope.rcpt),
+    dest: address(envelope.dest),
+  };
+}
+
+/** Of `show stats`. */
+export function statsRecord(statistics: readonly Statistic[], uptimeSeconds: number): JsonRecord {
+  return {
+    uptimeSeconds: Math.floor(uptimeSeconds),
+    stats: Object.fromEntries(statistics.map(({ key, value }) => [key, value])),
+  };
+}
+
+/** Of `show status`. */
+export function statusRecord(
+  paused: Readonly<Record<"mda" | "mta" | "smtp", boolean>>,
+  problems: readonly string[],
+  processes: readonly ProcessWalls[] | null,
+): JsonRecord {
+  const state = (what: keyof typeof paused) => paused[what] ? "paused" : "running";
+  return {
+    mda: state("mda"),
+    mta: state("mta"),
+    smtp: state("smtp"),
+    problems: problems.map((line) => line.replace(/^QUEUE /, "")),
+    processes: processes === null ? null : processes.map(({ process, pid, stands, says, missing, isolates }) => ({
+      process,
+      pid,
+      stands,
+      says,
+      missing,
+      isolates,
+    })),
+  };
+}
+
+/** Of `show damaged`. */
+export function damagedRecord({ id, foundAt, reason }: DamagedEntry): JsonRecord {
+  return { id, foundAt: time(foundAt), reason };
+}
+
+/** Of `dkim check`. */
+export function dkimRecord({ domain, selector, use, state, ok, text }: DkimKeyState): JsonRecord {
+  return { domain, selector, use, state, ok, text };
+}
+
+/** Of `show hosts`, `routes`, `relays` and `hoststats`. */
+export function relayRecords(answer: Extract<RelayToControl, { type: "records" }>): JsonRecord[] {
+  const { hosts = [], routes = [], relays = [], hoststats = [] } = answer;
+  return [
+    ...hosts.map(({ address, name, references, connections, lastConnectAt }) => {
+      return { address, name, references, connections, lastConnectAt: time(lastConnectAt) };
+    }),
+    ...routes.map(({ route, source, host, isNew, disabled, connections, errors, penalty, enabledAt }) => {
+      return { route, source, host, isNew, disabled, connections, errors, penalty, enabledAt: time(enabledAt) };
+    }),
+    ...relays.map(({ relay, source, tasks, connections, lastConnectAt, retryAt, waitsForMx }) => {
+      const times = { lastConnectAt: time(lastConnectAt), retryAt: time(retryAt) };
+      return { relay, source, tasks, connections, ...times, waitsForMx };
+    }),
+    ...hoststats.map(({ domain, at, status }) => ({ domain, at: time(at), status })),
+  ];
+}
+
+/** RFC 3339; null for never. */
+function time(ms: number | null): JsonValue {
+  // What a Date can hold.
+  return ms === null || ms <= 0 || ms > 8.64e15 ? null : new Date(ms).toISOString();
+}
+
+/** Null for the null sender. */
+function address(path: ReversePath): JsonValue {
+  return path === null ? null : formatMailbox(path);
+}

@@ -1,0 +1,76 @@
+/** What relay tells control for `smtpctl show hosts --json` and the like. Types and checks only. */
+
+import { type Check, finite, flag, nullOr, oneOf, record, text, whole } from "./check.ts";
+import { longText } from "./shapes.ts";
+
+/** What `show hosts` says of a remote address. Times here are in ms since the epoch, null for never or none. */
+export interface HostRecord {
+  readonly address: string;
+  readonly name: string;
+  readonly references: number;
+  readonly connections: number;
+  readonly lastConnectAt: number | null;
+}
+/** Of a pair of local address and host. `enabledAt`: when it may be used again. */
+export interface RouteRecord {
+  readonly route: number;
+  /** Null for any local address. */
+  readonly source: string | null;
+  readonly host: string;
+  readonly isNew: boolean;
+  readonly disabled: "network" | "rejects" | null;
+  readonly connections: number;
+  readonly errors: number;
+  readonly penalty: number;
+  readonly enabledAt: number | null;
+}
+/** Of a destination and local address. `retryAt`: when it connects again. */
+export interface RelayRecord {
+  readonly relay: string;
+  readonly source: string | null;
+  readonly tasks: number;
+  readonly connections: number;
+  readonly lastConnectAt: number | null;
+  readonly retryAt: number | null;
+  readonly waitsForMx: boolean;
+}
+/** Of a domain that mail was relayed to. */
+export interface HostStatusRecord {
+  readonly domain: string;
+  readonly at: number;
+  readonly status: string;
+}
+
+const time = nullOr(finite);
+export const host: Check<HostRecord> = record<HostRecord>({
+  address: text(),
+  name: text(),
+  references: whole(),
+  connections: whole(),
+  lastConnectAt: time,
+});
+export const route: Check<RouteRecord> = record<RouteRecord>({
+  route: whole({ least: Number.MIN_SAFE_INTEGER }),
+  source: nullOr(text()),
+  host: text(),
+  isNew: flag,
+  disabled: nullOr(oneOf("network", "rejects")),
+  connections: whole(),
+  errors: whole(),
+  penalty: finite,
+  enabledAt: time,
+});
+export const relay: Check<RelayRecord> = record<RelayRecord>({
+  relay: text(),
+  source: nullOr(text()),
+  tasks: whole(),
+  connections: whole(),
+  lastConnectAt: time,
+  retryAt: time,
+  waitsForMx: flag,
+});
+export const hostStatus: Check<HostStatusRecord> = record<HostStatusRecord>({
+  domain: text(),
+  at: finite,
+  status: longText,
+});
