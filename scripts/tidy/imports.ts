@@ -16,7 +16,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   ["src/process"],
   ["src/supervisor", "src/host"],
   ["src/smtpd_conf", "src/smtp_client", "src/queue_client", "src/file_client", "src/signer_client", "src/sasl"],
-  ["src/tables", "src/dns", "src/tls", "src/dkim_keys", "src/smtp"],
+  ["src/findings", "src/tables", "src/dns", "src/tls", "src/dkim_keys", "src/smtp"],
   [
     "src/rules",
     "src/queue",
@@ -29,6 +29,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
     "src/login",
     "src/signer",
     "src/advice",
+    "src/checkup",
   ],
   ["src/lookup"],
   ["src/daemon"],
@@ -36,8 +37,8 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   ["src/main.ts"],
 ];
 
-/** Who may load the parser of smtpd.conf: the daemon before it starts isolates, and two tools. */
-const MAY_PARSE = ["src/daemon", "src/cli/smtpd", "src/cli/maps", "src/smtpd_conf"];
+/** Who may load the parser of smtpd.conf: the daemon before it starts isolates, and three tools. */
+const MAY_PARSE = ["src/daemon", "src/cli/smtpd", "src/cli/maps", "src/cli/smtpctl", "src/smtpd_conf"];
 
 /** Folders whose `mod.ts` has types only: values are imported from their files, so that an isolate loads only those that it uses. */
 const BY_FILE = ["src/config", "src/protocol"];

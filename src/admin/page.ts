@@ -3,6 +3,8 @@
 import { html } from "hono/html";
 import { formatMailbox } from "../envelope/mod.ts";
 import { formatDuration } from "../events/mod.ts";
+import { summaryOf } from "../findings/mod.ts";
+import type { Checked } from "../protocol/mod.ts";
 import type { AdminRow, AdminSource } from "./source.ts";
 
 export const STYLE = `
@@ -15,6 +17,9 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 code { font-size: .9em; } .quiet { opacity: .7; } .bad { font-weight: bold; color: #c33; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: .5rem 0; } dd { margin: 0; }
 `;
+
+/** Findings of these levels are shown, in this order. */
+const SHOWN_LEVELS = ["error", "warning", "unknown", "info"] as const;
 
 export interface PageView {
   readonly rows: readonly AdminRow[];
@@ -54,6 +59,8 @@ export function renderPage(source: AdminSource, view: PageView) {
     ${paused.length === 0 ? "" : html`<span class="bad">Paused: ${paused.join(", ")}</span>`}</p>
     <h2>Queue</h2>
     ${renderQueue(view)}
+    <h2>Check of this host</h2>
+    ${renderCheckup(source.checkup(), view.now)}
     <h2>Counters</h2>
     <dl>${source.stats().map(({ key, value }) =>
       html`
@@ -63,6 +70,38 @@ export function renderPage(source: AdminSource, view: PageView) {
     )}</dl>
       </body>
     </html>
+  `;
+}
+
+/** What is not as it should be; the rest is a number. */
+function renderCheckup(checked: Checked | null, now: number) {
+  if (checked === null) return html`<p>There was none yet. <code>smtpctl check</code> makes one.</p>`;
+  const { at, findings } = checked;
+  const shown = SHOWN_LEVELS.flatMap((level) => findings.filter((one) => one.level === level));
+  const ok = findings.length - shown.length;
+  return html`
+    <p class="quiet">${formatDuration(Math.max(0, now - at) / 1000)} ago: ${summaryOf(findings)}${ok === findings.length
+      ? ""
+      : `, ${ok} are well`}.</p>
+    ${shown.length === 0 ? "" : html`
+      <div class="scroll">
+        <table>
+          <tr><th>Level</th><th>What</th><th>Found</th><th>What to do</th></tr>
+          ${shown.map((one) =>
+            html`
+              <tr>
+                <td>${one.level === "info" || one.level === "unknown"
+                  ? one.level
+                  : html`<span class="bad">${one.level}</span>`}</td>
+                <td>${one.check} ${one.subject}</td>
+                <td>${one.text}</td>
+                <td>${one.advice ?? ""}</td>
+              </tr>
+            `
+          )}
+            </table>
+      </div>
+    `}
   `;
 }
 

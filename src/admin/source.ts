@@ -2,7 +2,7 @@
 
 import type { Envelope, EnvelopeCursor } from "../envelope/mod.ts";
 import type { Statistic } from "../events/mod.ts";
-import type { RunState } from "../protocol/mod.ts";
+import type { Checked, RunState } from "../protocol/mod.ts";
 
 /** One envelope and where it stands. */
 export interface AdminRow {
@@ -22,6 +22,8 @@ export interface AdminSource {
   health(): Promise<Readonly<Record<string, boolean>>>;
   /** What is wrong with the spool, a line each. */
   diskErrors(): Promise<readonly string[]>;
+  /** What the last check of this host found, and when; null before the first. */
+  checkup(): Checked | null;
   /** Why mail is refused or stands still though all answer, a sentence each: a full disk, isolates that do not run. */
   refusals(): Promise<readonly string[]>;
   paused(): Readonly<Record<string, boolean>>;

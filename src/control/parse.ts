@@ -6,6 +6,7 @@
 import { type Trace, TRACES } from "../events/mod.ts";
 import type { Check, Fields, Target } from "../protocol/mod.ts";
 import { either, flag, list, matching, nullOr, oneOf, record, text, whole } from "../protocol/check.ts";
+import { blocklists } from "../protocol/checkup.ts";
 import { envelopeId, messageId } from "../protocol/shapes.ts";
 import { MAX_DISCOVER_MESSAGES } from "./protocol.ts";
 
@@ -32,6 +33,8 @@ const REQUESTS = {
   "show-status": [{}],
   "show-damaged": [{}],
   "show-relay": [{ what: oneOf("hosts", "hoststats", "relays", "routes") }],
+  /** Checks this host, and asks these blocklists. */
+  check: [{ blocklists }],
   monitor: [{}],
   stop: [{}],
   "update-pki": [{}],

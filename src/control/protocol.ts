@@ -4,6 +4,7 @@
  */
 
 import type { EnvelopeId, MessageId } from "../envelope/mod.ts";
+import type { Finding } from "../protocol/mod.ts";
 import type { MonitorSample } from "../events/mod.ts";
 
 /** Octets of a request line with its end. The longest request names one table or macro. */
@@ -37,6 +38,8 @@ export type ControlAnswer =
   /** A piece of a message, in base64. */
   | { readonly bytes: string }
   | { readonly sample: MonitorSample }
+  /** One finding of a check of this host. */
+  | { readonly finding: Finding }
   /** An envelope of an export, as the text of its file. */
   | { readonly envelope: EnvelopeId; readonly text: string }
   /** The database file has so many octets and is not written; say so again with this number, and at the end. */

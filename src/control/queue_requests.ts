@@ -5,18 +5,22 @@ import { Caller, type Isolate } from "../isolate/mod.ts";
 import type {
   ControlToQueue,
   ControlToScheduler,
+  QueueFacts,
   QueueTarget,
   QueueToControl,
   RunState,
   SchedulerToControl,
   Target,
 } from "../protocol/mod.ts";
+import { MAX_DEFERRED_DOMAINS, sentenceOf } from "../protocol/checkup.ts";
 import { failed } from "./answers.ts";
 import { formatListing, type ListedEnvelope } from "./listing.ts";
 import type { ControlRequest } from "./parse.ts";
 import { queueRecord } from "./records.ts";
 import type { ControlAnswer, Unchanged } from "./protocol.ts";
 
+/** Envelopes that the check of this host looks at, and lines about the disk that it takes. */
+const MAX_CHECKED_ENVELOPES = 20_000, MAX_DISK_ERRORS = 100;
 /** Envelopes that one question to the queue names, to change them. */
 const MAX_NAMED_ENVELOPES = 100;
 
@@ -63,6 +67,30 @@ export class QueueRequests {
       from = page.next;
     }
     return all;
+  }
+
+  /** What the check of this host wants to know, of as many envelopes as are looked at. */
+  async facts(paused: readonly string[], diskErrors: readonly string[]): Promise<QueueFacts> {
+    const rows = await this.queuePage("", MAX_CHECKED_ENVELOPES + 1);
+    const seen = rows.slice(0, MAX_CHECKED_ENVELOPES);
+    const waiting = seen.filter(({ envelope: { agent, tries } }) => agent === "mta" && tries > 0);
+    const domains = [...Map.groupBy(waiting, ({ envelope: { dest } }) => dest.domain.toLowerCase())];
+    return {
+      envelopes: seen.length,
+      more: rows.length > seen.length,
+      suspended: seen.filter(({ envelope: { suspended } }) => suspended).length,
+      oldestAt: seen.reduce<number | null>(
+        (oldest, { envelope: { createdAt } }) => oldest === null || createdAt < oldest ? createdAt : oldest,
+        null,
+      ),
+      deferred: domains.map(([domain, some]) => ({
+        domain,
+        envelopes: some.length,
+        error: sentenceOf(some.at(-1)!.envelope.errorLine),
+      })).sort((one, other) => other.envelopes - one.envelopes).slice(0, MAX_DEFERRED_DOMAINS),
+      paused,
+      diskErrors: diskErrors.slice(0, MAX_DISK_ERRORS),
+    };
   }
 
   async #page(which: Omit<Extract<ControlToQueue, { type: "list" }>, "type" | "call">): Promise<QueuePage> {

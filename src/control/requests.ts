@@ -4,6 +4,7 @@ import { type EnvelopeCursor, type EnvelopeId, LAST_ENVELOPE_ID } from "../envel
 import { formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../events/mod.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
 import type {
+  Checked,
   ControlToMain,
   DamagedEntry,
   MainAnswer,
@@ -11,6 +12,7 @@ import type {
   ProcessWalls,
   QueueToControl,
 } from "../protocol/mod.ts";
+import { formatFinding, summaryOf } from "../findings/mod.ts";
 import { failed, shown } from "./answers.ts";
 import type { ControlRequest, Subsystem } from "./parse.ts";
 import { type ControlAnswer, type JsonRecord, MONITOR_PERIOD_MS } from "./protocol.ts";
@@ -41,6 +43,7 @@ export class ControlRequests {
   readonly #traces: Set<Trace>;
   readonly #clock: Clock;
   readonly #main: MainCaller;
+  #lastCheckup: Checked | null = null;
 
   /** `main` asks main; `log` writes a line of this isolate. */
   constructor(
@@ -106,6 +109,11 @@ export class ControlRequests {
         );
       case "show-relay":
         return yield* shown((await this.#relay.ask<"shown">({ type: "show", what: request.what })).lines);
+      case "check": {
+        const { findings } = await this.checkup(request.blocklists);
+        for (const finding of findings) yield { finding };
+        return yield { ok: true };
+      }
       case "monitor":
         return yield* this.#monitor();
       case "export":
@@ -221,6 +229,41 @@ export class ControlRequests {
     if (form === "records") { for (const key of keys) yield { record: dkimRecord(key) }; }
     else for (const line of lines) yield { line };
     yield error === null ? { ok: true } : failed(error);
+  }
+
+  /** What the last check found, of the day or asked for; null before there was one. */
+  get lastCheckup(): Checked | null {
+    return this.#lastCheckup;
+  }
+
+  /** Has main check this host now. */
+  async checkup(blocklists: readonly string[] = []): Promise<Checked> {
+    const queue = await this.#queued.facts(this.#pausedNames(), await this.diskErrors());
+    const { checked } = await this.#main.ask<"checked">({ type: "checkup", queue, blocklists, keeps: false });
+    if (checked === null) throw new Error("main has not checked this host");
+    this.#lastCheckup = checked;
+    return checked;
+  }
+
+  /** The check of the day: what became worse since the one before is logged. */
+  async dailyCheckup(): Promise<void> {
+    const queue = await this.#queued.facts(this.#pausedNames(), await this.diskErrors());
+    const { checked, worse } = await this.#main.ask<"checked">({ type: "checkup", queue, blocklists: [], keeps: true });
+    if (checked === null) return;
+    this.#lastCheckup = checked;
+    this.#log("info", `info: check: ${summaryOf(checked.findings)}`);
+    for (const one of worse) this.#log("warn", `warn: check: ${formatFinding(one).replace(/ +/, " ")}`);
+  }
+
+  /** When the last check of the day was, in milliseconds since the epoch; null for never. What it found is shown from now on. */
+  async loadCheckup(): Promise<number | null> {
+    const { checked } = await this.#main.ask<"checked">({ type: "last-checkup" });
+    this.#lastCheckup ??= checked;
+    return checked?.at ?? null;
+  }
+
+  #pausedNames(): Subsystem[] {
+    return (["mda", "mta", "smtp"] as const).filter((what) => this.#paused[what]);
   }
 
   /** Asks the isolates that mail cannot do without whether they answer. True for those that do in time. */

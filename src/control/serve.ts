@@ -9,6 +9,7 @@ import { isolateName } from "../protocol/roles.ts";
 import { ADMIN_LISTENER } from "../protocol/main.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
 import { adoptSocket } from "../sockets/mod.ts";
+import { checkDaily } from "./daily_check.ts";
 import { ControlRequests, type MainCaller } from "./requests.ts";
 import { EventFlow } from "./flow.ts";
 import { Logbook, type LogOutput, outputsOf } from "./logbook.ts";
@@ -60,16 +61,17 @@ export function serveControl(isolate: Isolate<"control">): void {
     });
   }
   const admin = openAdmin(isolate, requests, stats);
+  const stopChecking = checkEveryDay(requests, log);
   main.onmessage = (message) => {
     if (message.type !== "session") return;
-    const { descriptor, listener, peer } = message;
-    const socket = adoptSocket(descriptor);
+    const { listener, peer } = message, socket = adoptSocket(message.descriptor);
     if (listener !== ADMIN_LISTENER) {
       sessions.serve(socket, peer).catch((error) => log("warn", `warn: control: ${error.message}`));
     } else if (admin === null) socket.destroy();
     else admin.serve(socket, peer.address);
   };
   isolate.onstop = () => {
+    stopChecking();
     sessions.close();
     admin?.close();
     ordering.flush();
@@ -82,6 +84,17 @@ interface Books {
   readonly isolate: Isolate<"control">;
   readonly stats: Stats;
   readonly logbook: Logbook;
+}
+
+/** Returns what ends it. */
+function checkEveryDay(requests: ControlRequests, log: (level: LogLevel, text: string) => void): () => void {
+  return checkDaily({
+    clock: systemClock,
+    random: Math.random,
+    lastAt: () => requests.loadCheckup(),
+    check: () => requests.dailyCheckup(),
+    warn: (text) => log("warn", text),
+  });
 }
 
 /** One event: counted always, logged when its level is enabled. A malformed one must not take the log down. */
@@ -131,6 +144,7 @@ function openAdmin(isolate: Isolate<"control">, requests: ControlRequests, stats
     queuePage: (after: EnvelopeCursor, limit: number) => requests.queuePage(after, limit),
     health: () => requests.health(),
     diskErrors: () => requests.diskErrors(),
+    checkup: () => requests.lastCheckup,
     refusals: () => requests.refusals(),
     paused: () => ({ mda: requests.paused("mda"), mta: requests.paused("mta"), smtp: requests.paused("smtp") }),
   };

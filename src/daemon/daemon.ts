@@ -27,6 +27,7 @@ import { GivenSockets, type HostedWorker } from "../process/mod.ts";
 import { type MainChannel, type Processes, Supervisor } from "../supervisor/mod.ts";
 import { CertificateKeeper } from "./certificates.ts";
 import { faultOfTable } from "./checks/advise.ts";
+import { HostCheck } from "./checkup/checkup.ts";
 import { Children } from "./machine/children.ts";
 import { claimSocket, claimSpool, removeIfPresent } from "./claim.ts";
 import { LookupRequests } from "./lookup_requests.ts";
@@ -119,6 +120,7 @@ class Daemon {
   #verbose: boolean;
   /** Answers lookup. */
   readonly #lookupRequests: LookupRequests;
+  readonly #hostCheck: HostCheck;
   #supervisor!: Supervisor;
   #walls!: RunningWalls;
   #admission!: SessionAdmission;
@@ -148,6 +150,11 @@ class Daemon {
       Object.keys(processes).length + Object.keys(programs).length,
     );
     this.#lookupRequests = new LookupRequests(new NameService(), new Passwords(options.shadow), this.#clock);
+    this.#hostCheck = new HostCheck({ config: () => this.#options.config, env: options.env }, {
+      lookup: this.#lookupRequests,
+      now: () => this.#clock.now(),
+      warn: (text) => this.#log("warn", text),
+    });
     // An error that ends the daemon while it still starts is handled when it has started.
     this.#end.promise.catch(() => {});
   }
@@ -529,6 +536,13 @@ class Daemon {
       const { config, env } = this.#options;
       return channel.send({ type: "files", call: request.call, paths: filesToKeep(config, env) });
     }
+    if (request.type === "last-checkup") {
+      return channel.send({ type: "checked", call: request.call, checked: this.#hostCheck.last(), worse: [] });
+    }
+    if (request.type === "checkup") {
+      const { call } = request;
+      return void this.#hostCheck.run(request).then((done) => channel.send({ type: "checked", call, ...done }));
+    }
     if (request.type === "dkim-check" || request.type === "dkim-rotate") {
       const { call } = request;
       const report = request.type === "dkim-check"
@@ -542,7 +556,10 @@ class Daemon {
 
   /** Does what smtpctl asks of main. `changed` is false when it was so already; `error` is why it could not be done, or not all of it. */
   #obey(
-    request: Exclude<ControlToMain, { type: "log" | "walls" | "files" | "dkim-check" | "dkim-rotate" }>,
+    request: Exclude<
+      ControlToMain,
+      { type: "log" | "walls" | "files" | "checkup" | "last-checkup" | "dkim-check" | "dkim-rotate" }
+    >,
   ): { changed?: boolean; error?: string | null } {
     switch (request.type) {
       case "pause-smtp": {

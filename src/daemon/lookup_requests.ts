@@ -9,12 +9,15 @@ import type { DnsAnswer } from "../mail_auth/dns.ts";
 import type {
   Account,
   AnswerOfMain,
+  AnswerToMain,
+  AskedKind,
   Forward,
   LookupToMain,
   MainToLookup,
   PasswordCheck,
+  QuestionOfMain,
   QuestionToMain,
-  TxtAnswer,
+  TriedRcpt,
 } from "../protocol/mod.ts";
 import { isForwardHome, isForwardSuffix } from "../protocol/files.ts";
 import { MAX_ACCOUNT_NAME_CHARS, MAX_PASSWORD_CHARS } from "../protocol/lookup_main.ts";
@@ -51,6 +54,10 @@ export type ReadForward = (who: Account, suffix: string) => Promise<Forward>;
 /** Main's side of the door to the lookup isolate that asks. */
 type LookupChannel = Channel<MainToLookup, LookupToMain>;
 
+/** A question to lookup, without its number. */
+type LookupQuestion = DistributiveOmit<QuestionOfMain, "question">;
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
 /** A question, and whom to answer: an isolate that was replaced meanwhile gets no answer, nor does the one in its place. */
 interface Pending<Question> {
   readonly channel: LookupChannel;
@@ -81,7 +88,7 @@ export class LookupRequests {
   /** `.forward` files that are being read. */
   #reading = 0;
   /** What lookup was asked and has not answered yet, by number. */
-  readonly #questions = new Map<number, (answer: DnsAnswer<string>) => void>();
+  readonly #questions = new Map<number, (answer: AnswerToMain | null) => void>();
   #nextQuestion = 1;
 
   constructor(
@@ -98,7 +105,7 @@ export class LookupRequests {
   serve(channel: LookupChannel, read: ReadForward): void {
     this.#channel = channel;
     channel.onmessage = (question) => {
-      if (question?.type === "txt-answer") this.#txtAnswered(question);
+      if (question?.type === "dns-answer" || question?.type === "tried-rcpt") this.#answered(question);
       else if (question?.type === "table-file" || question?.type === "table-stamp") {
         void this.#readTable({ channel, question });
       } else if (question?.type !== "forward") this.#take(channel, question);
@@ -109,22 +116,41 @@ export class LookupRequests {
 
   /** Asks lookup for TXT records. `temporary` where it is replaced, or does not answer in time. Never rejects. */
   txt(name: string): Promise<DnsAnswer<string>> {
+    return this.records("txt", name);
+  }
+
+  /** Asks lookup for records of one type, as `txt` does. */
+  async records(kind: AskedKind, name: string): Promise<DnsAnswer<string>> {
+    const answer = await this.#askLookup({ type: "dns", kind, name });
+    return answer?.type === "dns-answer" ? answer.answer : { kind: "temporary" };
+  }
+
+  /** Asks lookup what the rules say of a recipient; `unknown` where it does not answer in time. Never rejects. */
+  async tryRcpt(
+    question: Omit<Extract<QuestionOfMain, { type: "try-rcpt" }>, "type" | "question">,
+  ): Promise<TriedRcpt> {
+    const answer = await this.#askLookup({ type: "try-rcpt", ...question });
+    return answer?.type === "tried-rcpt" ? answer.result : "unknown";
+  }
+
+  /** Null where lookup is replaced, or does not answer in time. */
+  #askLookup(asked: LookupQuestion): Promise<AnswerToMain | null> {
     const channel = this.#channel;
-    if (channel === null || this.#questions.size >= MAX_TXT_QUESTIONS) return Promise.resolve({ kind: "temporary" });
+    if (channel === null || this.#questions.size >= MAX_TXT_QUESTIONS) return Promise.resolve(null);
     const question = this.#nextQuestion++;
     return new Promise((resolve) => {
-      const cancelLimit = this.#clock.after(TXT_MS, () => this.#questions.get(question)?.({ kind: "temporary" }));
+      const cancelLimit = this.#clock.after(TXT_MS, () => this.#questions.get(question)?.(null));
       this.#questions.set(question, (answer) => {
         this.#questions.delete(question);
         cancelLimit();
         resolve(answer);
       });
-      channel.send({ type: "txt", question, name });
+      channel.send({ ...asked, question });
     });
   }
 
-  #txtAnswered({ question, answer }: TxtAnswer): void {
-    this.#questions.get(question)?.(answer);
+  #answered(answer: AnswerToMain): void {
+    this.#questions.get(answer.question)?.(answer);
   }
 
   #take(channel: LookupChannel, question: AccountQuestion | PasswordQuestion): void {
@@ -164,7 +190,7 @@ export class LookupRequests {
   #forget(channel: LookupChannel): void {
     if (this.#channel !== channel) return;
     this.#channel = null;
-    for (const answer of [...this.#questions.values()]) answer({ kind: "temporary" });
+    for (const answer of [...this.#questions.values()]) answer(null);
     this.#accounts = [];
     this.#familiar = [];
     this.#passwords = [];

@@ -2,6 +2,7 @@
 export { type DaemonOptions, runDaemon } from "./daemon.ts";
 export { checkConfig, machineFaults, regexWarnings, userWarnings } from "./checks/check.ts";
 export { advice } from "./checks/advise.ts";
+export { checkWithoutDaemon } from "./checkup/checkup.ts";
 export { chooseUsers, type ChosenUsers, type ProcessUser, type ProcessUsers } from "./users.ts";
 export { Fatal } from "./fatal.ts";
 export { filesToKeepOf } from "./named_files.ts";

@@ -1,6 +1,7 @@
 /** The resolver as mail authentication asks it: answers of bounded size, and every failure a value. */
 
 import type { Dns, DnsAnswer } from "../mail_auth/dns.ts";
+import type { AskedKind } from "../protocol/mod.ts";
 import { normalName } from "../net/mod.ts";
 import type { DnsResult, Resolver } from "./resolver.ts";
 
@@ -26,6 +27,30 @@ export function mailAuthDns(
       ),
     mx: (name) => answerOf(resolver.mx(name), ({ preference, exchange }) => ({ preference, host: exchange })),
     names: (address) => text(resolver.names(address)),
+  };
+}
+
+/**
+ * Returns what asks `resolver` for records of one type, which are answered as text; for PTR records the name is an address. Never rejects, and asks anew
+ * for TXT records that are remembered.
+ */
+export function recordAsker(resolver: Resolver): (kind: AskedKind, name: string) => Promise<DnsAnswer<string>> {
+  const dns = mailAuthDns(resolver, { fresh: true });
+  return async (kind, name) => {
+    switch (kind) {
+      case "txt":
+        return await dns.txt(name);
+      case "a":
+      case "aaaa":
+        return await dns.addresses(name, kind === "a" ? 4 : 6);
+      case "ptr":
+        return await dns.names(name);
+      case "mx":
+        return await answerOf(resolver.mx(name), ({ preference, exchange }) => `${preference} ${exchange}`);
+      case "tlsa":
+      case "caa":
+        return await answerOf(resolver.recordsOf(name, kind === "tlsa" ? "TLSA" : "CAA"), (record) => record);
+    }
   };
 }
 

@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import packet from "dns-packet";
 
-export type RecordType = "A" | "AAAA" | "MX" | "PTR" | "TXT";
+export type RecordType = "A" | "AAAA" | "CAA" | "MX" | "PTR" | "TLSA" | "TXT";
 
 export interface MxRecord {
   readonly preference: number;
@@ -18,7 +18,10 @@ export interface Response {
   /** The same in the words of RFC 1035 §4.1.1 and its successors, such as SERVFAIL; `referral` for a server that only names others. */
   readonly rcode: string;
   readonly truncated: boolean;
-  /** A, AAAA: addresses; PTR: names; MX: "preference name"; TXT: the strings joined, one character per octet. */
+  /**
+   * A, AAAA: addresses; PTR: names; MX: "preference name"; TXT: the strings joined, one character per octet; CAA: "flags tag value"; TLSA: "usage selector
+   * type hexadecimal".
+   */
   readonly records: readonly string[];
   readonly alias: string | null;
   /** Seconds that the answer, or its absence, may be kept. */
@@ -179,9 +182,25 @@ function follow(answers: readonly RawRecord[], name: string, type: RecordType) {
   return { records: [], alias: current, ttl };
 }
 
+/** As dns-packet has it. */
+interface TlsaData {
+  readonly usage: number;
+  readonly selector: number;
+  readonly matchingType: number;
+  readonly certificate: Uint8Array;
+}
+
 function recordText(type: RecordType, data: unknown): string {
   // Longer than 65535 octets no record is.
   if (type === "TXT") return Buffer.concat([data].flat() as Uint8Array[]).toString("latin1");
+  if (type === "CAA") {
+    const { flags = 0, tag, value } = data as { flags?: number; tag: string; value: string };
+    return `${flags} ${tag.toLowerCase()} ${value}`;
+  }
+  if (type === "TLSA") {
+    const { usage, selector, matchingType, certificate } = data as TlsaData;
+    return `${usage} ${selector} ${matchingType} ${Buffer.from(certificate).toString("hex")}`;
+  }
   if (type !== "MX") return String(data).toLowerCase();
   const { preference, exchange } = data as { preference: number; exchange: string };
   return `${preference} ${exchange === "." ? "" : exchange.toLowerCase()}`;

@@ -152,7 +152,7 @@ export class Resolver {
    * Records of a name that no host or mail domain has, but the DNS may: any printable ASCII in labels of 63 octets, as the macros of SPF make
    * them of addresses (RFC 7208 §7). Never of hosts(5).
    */
-  async recordsOf(text: string, type: "A" | "AAAA" | "TXT"): Promise<DnsResult<string>> {
+  async recordsOf(text: string, type: "A" | "AAAA" | "CAA" | "TLSA" | "TXT"): Promise<DnsResult<string>> {
     const name = text.toLowerCase();
     const sound = name.length <= 253 && /^[\x20-\x2d\x2f-\x7e]{1,63}(?:\.[\x20-\x2d\x2f-\x7e]{1,63})*$/.test(name);
     return sound ? await this.#follow(name, type) : { ok: false, reason: "invalid" };

@@ -3,6 +3,7 @@
  * Landlock; the filter of system calls; descriptors over a unix socket. Knows nothing of the daemon. Over FFI, glibc, x86_64 and aarch64.
  */
 
+export { clockIsKept } from "./clock.ts";
 export {
   closeDescriptor,
   DescriptorSocket,

@@ -6,7 +6,16 @@
 import { BoundedMap } from "../bounded_map.ts";
 import { systemReason } from "../events/mod.ts";
 import type { DnsAnswer } from "../mail_auth/dns.ts";
-import type { Account, Forward, LookupToMain, MainToLookup, PasswordCheck, TxtQuestion } from "../protocol/mod.ts";
+import type {
+  Account,
+  AskedKind,
+  Forward,
+  LookupToMain,
+  MainToLookup,
+  PasswordCheck,
+  QuestionOfMain,
+  TriedRcpt,
+} from "../protocol/mod.ts";
 import { isForwardHome, isForwardSuffix } from "../protocol/files.ts";
 import { MAX_ACCOUNT_NAME_CHARS, MAX_PASSWORD_CHARS, type TablePiece } from "../protocol/lookup_main.ts";
 import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
@@ -34,6 +43,9 @@ type Result = Account | null | LookupError;
 type PasswordQuestion =
   | Omit<Extract<LookupToMain, { type: "login" }>, "call">
   | Omit<Extract<LookupToMain, { type: "crypt" }>, "call">;
+
+/** May mail of this client go to that recipient? */
+export type RcptQuestion = Extract<QuestionOfMain, { type: "try-rcpt" }>;
 
 /** Answers that are as fresh as `keepMs`. The oldest go first. */
 class Memory<T> {
@@ -68,15 +80,18 @@ export class MainClient {
   readonly #reading = new Map<string, Promise<Forward>>();
   readonly #clock: Pick<Clock, "steady" | "after">;
 
-  /** Answers main, which asks for TXT records. Never rejects. */
-  txt: (name: string) => Promise<DnsAnswer<string>> = () => Promise.resolve({ kind: "temporary" });
+  /** Answers main, which asks for records. Never rejects. */
+  records: (kind: AskedKind, name: string) => Promise<DnsAnswer<string>> = () => Promise.resolve({ kind: "temporary" });
+  /** Answers main, which asks what the rules say of a recipient. Never rejects. */
+  tryRcpt: (question: RcptQuestion) => Promise<TriedRcpt> = () => Promise.resolve("unknown");
 
   /** Asks main at `door`. */
   constructor(door: Channel<LookupToMain, MainToLookup>, clock: Pick<Clock, "steady" | "after">) {
     this.#clock = clock;
     this.#main = new Caller(door);
     this.#main.onmessage = (message) => {
-      if (message.type === "txt") void this.#answerTxt(message);
+      if (message.type === "dns") void this.#answerDns(message);
+      else if (message.type === "try-rcpt") void this.#answerRcpt(message);
     };
     this.#forwards = new Memory(FORWARD_MS, clock.steady);
     this.#accounts = new Memory(ACCOUNT_MS, clock.steady);
@@ -192,8 +207,12 @@ export class MainClient {
     return await this.#inTime<PasswordCheck>(ask, () => "unknown").finally(() => this.#verifying--);
   }
 
-  async #answerTxt({ question, name }: TxtQuestion): Promise<void> {
-    this.#main.send({ type: "txt-answer", question, answer: await this.txt(name) });
+  async #answerDns({ question, kind, name }: Extract<QuestionOfMain, { type: "dns" }>): Promise<void> {
+    this.#main.send({ type: "dns-answer", question, answer: await this.records(kind, name) });
+  }
+
+  async #answerRcpt(question: RcptQuestion): Promise<void> {
+    this.#main.send({ type: "tried-rcpt", question: question.question, result: await this.tryRcpt(question) });
   }
 
   #ask(name: string): Promise<Result> {

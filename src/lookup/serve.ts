@@ -16,7 +16,7 @@ import type {
 import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
 import { debug, logTrace } from "../events/mod.ts";
 import { formatMailbox } from "../envelope/mod.ts";
-import { mailAuthDns, Resolver } from "../dns/mod.ts";
+import { mailAuthDns, recordAsker, Resolver } from "../dns/mod.ts";
 import type { Dns } from "../mail_auth/dns.ts";
 import type { AskProgram } from "../tables/mod.ts";
 import { MainClient } from "./main_client.ts";
@@ -27,6 +27,7 @@ import { LoginThrottle } from "./login_throttle.ts";
 import { Logins, REFUSED } from "./logins.ts";
 import { openMachine } from "./machine.ts";
 import { Lookups, type Machine } from "./lookup_engine.ts";
+import { tryRcpt } from "./try_rcpt.ts";
 import { fetchTableFiles } from "./tablefiles.ts";
 import { systemClock } from "../clock.ts";
 
@@ -70,6 +71,7 @@ function serve(isolate: Isolate<"lookup">, parts: LookupParts): void {
   const warn = (text: string) => isolate.emit({ type: "log", level: "warn", text });
   const lookups = new Lookups(isolate.settings, parts.machine, warn, isolate);
   if (isolate.verbose) describeTables(isolate);
+  if (parts.machine.main !== undefined) parts.machine.main.tryRcpt = (question) => tryRcpt(lookups, question);
   const logins = new Logins(isolate, lookups, parts.machine.main ?? null, warn);
   const counter = new Answerer(isolate, lookups, parts, logins, warn);
   for (const door of DOORS) {
@@ -90,7 +92,7 @@ function openParts(isolate: Isolate<"lookup">): LookupParts {
   // Names that others choose may have slow servers: the names of clients, for which their greetings wait, do not stand behind these.
   const checker = new Resolver(isolate.settings.resolver, { observer: isolate, newestFirst: true });
   // Whoever waits for a record wants to see it when it is there.
-  main.txt = (name) => mailAuthDns(namer, { fresh: true }).txt(name);
+  main.records = recordAsker(namer);
   isolate.onsettings = ({ resolver }) => {
     if (resolver === undefined) return;
     namer.configure(resolver);

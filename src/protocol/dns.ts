@@ -8,6 +8,9 @@ export const MAX_DNS_NAME_CHARS = 255, MAX_DNS_RECORDS = 64;
 /** Characters of one record: no TXT record has more octets. */
 export const MAX_DNS_RECORD_CHARS = 65_535;
 
+/** Types of records that main asks lookup for. */
+export const ASKED_KINDS = ["txt", "a", "aaaa", "mx", "ptr", "tlsa", "caa"] as const;
+
 export const dnsName: Check<string> = text(MAX_DNS_NAME_CHARS);
 
 /** The check of an answer with records that pass `record`. */

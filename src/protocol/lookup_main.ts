@@ -7,17 +7,19 @@ import {
   type MessageTable,
   nullOr,
   octets,
+  oneOf,
   record,
   type Replies,
   text,
   whole,
 } from "./check.ts";
 import type { DnsAnswer } from "../mail_auth/dns.ts";
-import { dnsAnswer, dnsName, MAX_DNS_RECORD_CHARS } from "./dns.ts";
+import { ASKED_KINDS, dnsAnswer, dnsName, MAX_DNS_RECORD_CHARS } from "./dns.ts";
 import { door } from "./door.ts";
 import { type Forward, forward, isForwardHome, isForwardSuffix } from "./files.ts";
 import { type PasswordCheck, passwordCheck } from "./login.ts";
-import { type Account, account, call, longText } from "./shapes.ts";
+import type { Mailbox, Origin } from "../envelope/mod.ts";
+import { type Account, account, call, longText, mailbox, origin } from "./shapes.ts";
 
 /** What lookup asks of main, which has the rights of the user, and the C library. */
 export type QuestionToMain =
@@ -52,20 +54,28 @@ export type AnswerOfMain =
     readonly result: { readonly stamp: string } | { readonly error: string };
   };
 
-/** Main asks as well: which TXT records has the name now, whatever is remembered? */
-export interface TxtQuestion {
-  readonly type: "txt";
-  readonly question: number;
-  readonly name: string;
-}
+/** Main asks as well. */
+export type QuestionOfMain =
+  /** Which records has the name now? TXT records are asked for anew, whatever is remembered. */
+  | { readonly type: "dns"; readonly question: number; readonly kind: AskedKind; readonly name: string }
+  /** Would mail of this client be taken for this recipient? It is for nobody: only the rules are asked. */
+  | {
+    readonly type: "try-rcpt";
+    readonly question: number;
+    readonly origin: Origin;
+    readonly sender: Mailbox;
+    readonly rcpt: Mailbox;
+  };
+/** A type of records that main asks for. */
+export type AskedKind = typeof ASKED_KINDS[number];
+/** The reply to RCPT: it is taken, refused, or that cannot be determined now. */
+export type TriedRcpt = "taken" | "refused" | "unknown";
 /** What main has asked for under that number. */
-export interface TxtAnswer {
-  readonly type: "txt-answer";
-  readonly question: number;
-  readonly answer: DnsAnswer<string>;
-}
-export type LookupToMain = QuestionToMain | TxtAnswer;
-export type MainToLookup = AnswerOfMain | TxtQuestion;
+export type AnswerToMain =
+  | { readonly type: "dns-answer"; readonly question: number; readonly answer: DnsAnswer<string> }
+  | { readonly type: "tried-rcpt"; readonly question: number; readonly result: TriedRcpt };
+export type LookupToMain = QuestionToMain | AnswerToMain;
+export type MainToLookup = AnswerOfMain | QuestionOfMain;
 
 /** A piece of a table's file of `size` octets; shorter than the largest only at its end. */
 export interface TablePiece {
@@ -91,12 +101,14 @@ const LOOKUP_TO_MAIN: MessageTable<LookupToMain> = {
   forward: { call, who: forwardAccount, suffix: forwardSuffix },
   "table-file": { call, path: text(MAX_TABLE_PATH_CHARS), from: whole(), stamp: nullOr(text(MAX_STAMP_CHARS)) },
   "table-stamp": { call, path: text(MAX_TABLE_PATH_CHARS) },
-  "txt-answer": { question: whole(), answer: dnsAnswer(text(MAX_DNS_RECORD_CHARS)) },
+  "dns-answer": { question: whole(), answer: dnsAnswer(text(MAX_DNS_RECORD_CHARS)) },
+  "tried-rcpt": { question: whole(), result: oneOf("taken", "refused", "unknown") },
 };
 const failure = record<{ readonly error: string }>({ error: longText });
 const accountResult: Check<Account | null | { readonly error: string }> = nullOr(either(account, failure));
 const MAIN_TO_LOOKUP: MessageTable<MainToLookup> = {
-  txt: { question: whole(), name: dnsName },
+  dns: { question: whole(), kind: oneOf(...ASKED_KINDS), name: dnsName },
+  "try-rcpt": { question: whole(), origin, sender: mailbox, rcpt: mailbox },
   account: { call, result: accountResult },
   login: { call, result: passwordCheck },
   crypt: { call, result: passwordCheck },

@@ -17,6 +17,7 @@ import {
   text,
   whole,
 } from "./check.ts";
+import { blocklists, type Checked, checked, type Finding, findings, type QueueFacts, queueFacts } from "./checkup.ts";
 import { dnsName } from "./dns.ts";
 import { door } from "./door.ts";
 import { MAX_PROCESSES, PROCESS_WALLS, type ProcessWalls } from "./process_walls.ts";
@@ -74,6 +75,16 @@ export type ControlToMain =
   | { readonly type: "dkim-check"; readonly call: number }
   /** Make new keys for this domain, which is in lower-case A-labels. */
   | { readonly type: "dkim-rotate"; readonly call: number; readonly domain: string }
+  /** Check this host. `keeps`: the daily check, which is compared with the last one and kept. */
+  | {
+    readonly type: "checkup";
+    readonly call: number;
+    readonly queue: QueueFacts;
+    readonly blocklists: readonly string[];
+    readonly keeps: boolean;
+  }
+  /** What did the last daily check find? */
+  | { readonly type: "last-checkup"; readonly call: number }
   /** Is there anything against reading this table again? `error` of the answer says what. */
   | { readonly type: "check-table"; readonly call: number; readonly table: string }
   /** Do all isolates run? `error` of the answer names those that do not. */
@@ -125,7 +136,14 @@ export type MainToControl =
   }
   /** Absolute paths, the configuration file first. */
   | { readonly type: "files"; readonly call: number; readonly paths: readonly string[] }
-  | { readonly type: "walls"; readonly call: number; readonly processes: readonly ProcessWalls[] };
+  | { readonly type: "walls"; readonly call: number; readonly processes: readonly ProcessWalls[] }
+  /** `checked` is null where there was no check yet. `worse`: what is worse than at the last daily check. */
+  | {
+    readonly type: "checked";
+    readonly call: number;
+    readonly checked: Checked | null;
+    readonly worse: readonly Finding[];
+  };
 
 /** One isolate more of the file role that works for the asker. */
 export interface Grow<R extends FileRole> {
@@ -184,6 +202,8 @@ const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
   "update-dkim": { call },
   "dkim-check": { call },
   "dkim-rotate": { call, domain: dnsName },
+  checkup: { call, queue: queueFacts, blocklists, keeps: flag },
+  "last-checkup": { call },
   "check-table": { call, table: text() },
   isolates: { call },
   files: { call },
@@ -213,6 +233,7 @@ const MAIN_TO_CONTROL: MessageTable<MainToControl> = {
   },
   files: { call, paths: list(text()) },
   walls: { call, processes: list(record(PROCESS_WALLS), MAX_PROCESSES) },
+  checked: { call, checked: nullOr(checked), worse: findings },
 };
 const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
   stop: ["answer"],
@@ -221,6 +242,8 @@ const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
   "update-dkim": ["answer"],
   "dkim-check": ["dkim"],
   "dkim-rotate": ["dkim"],
+  checkup: ["checked"],
+  "last-checkup": ["checked"],
   "check-table": ["answer"],
   isolates: ["answer"],
   files: ["files"],

@@ -13,6 +13,7 @@ export type * from "./filters.ts";
 export type * from "./lifecycle.ts";
 export type * from "./login.ts";
 export type * from "./lookup.ts";
+export type * from "./checkup.ts";
 export type * from "./lookup_main.ts";
 export type * from "./main.ts";
 export type * from "./process_walls.ts";

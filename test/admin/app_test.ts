@@ -26,6 +26,7 @@ function sourceOf(changes: Partial<AdminSource> = {}): AdminSource {
       ),
     health: () => Promise.resolve({ queue: true, scheduler: true }),
     diskErrors: () => Promise.resolve([]),
+    checkup: () => null,
     refusals: () => Promise.resolve([]),
     paused: () => ({ mda: false, mta: false, smtp: false }),
     ...changes,
@@ -181,4 +182,24 @@ Deno.test("an error is 503 and does not show its text", async () => {
   equal(response.status, 503);
   equal(await response.text(), "Service unavailable\n");
   equal(response.headers.get("x-frame-options"), "DENY");
+});
+
+Deno.test("the page has what the last check of this host found, the worst first, and escapes it", async () => {
+  const none = await (await ask("/")).text();
+  match(none, /There was none yet\. <code>smtpctl check<\/code> makes one/);
+  const finding = (level: "ok" | "info" | "error", check: string) => ({
+    check,
+    subject: "<a>",
+    level,
+    text: "found",
+    advice: "do",
+  });
+  const findings = [finding("ok", "mx"), finding("info", "tlsa"), finding("error", "spf")];
+  const page = await (await ask("/", {}, sourceOf({ checkup: () => ({ at: 0, findings }) }))).text();
+  match(page, /1 error, 1 are well\./);
+  match(
+    page,
+    /<span class="bad">error<\/span><\/td>\s*<td>spf &lt;a&gt;<\/td>[^]*<td>info<\/td>\s*<td>tlsa &lt;a&gt;<\/td>/,
+  );
+  ok(!page.includes("<td>mx"), "what is well is a number");
 });

@@ -13,6 +13,7 @@ const source = {
   queuePage: () => Promise.resolve([]),
   health: () => Promise.resolve({ queue: true }),
   diskErrors: () => Promise.resolve([]),
+  checkup: () => null,
   refusals: () => Promise.resolve([]),
   paused: () => ({ mda: false, mta: false, smtp: false }),
 } satisfies AdminSource;

@@ -185,12 +185,12 @@ Deno.test("lookup is asked for TXT records, and what it does not answer is tempo
   const channel = doorOf((message) => void asked.push(message));
   requests.serve(channel, noReader);
   const answered = requests.txt(name), late = requests.txt(name);
-  assert.deepEqual(asked, [1, 2].map((question) => ({ type: "txt", question, name })));
+  assert.deepEqual(asked, [1, 2].map((question) => ({ type: "dns", kind: "txt", question, name })));
   const answer = { kind: "records", records: ["v=DKIM1; p="] } as const;
-  channel.onmessage({ type: "txt-answer", question: 1, answer });
+  channel.onmessage({ type: "dns-answer", question: 1, answer });
   assert.deepEqual(await answered, answer);
   clock.advance(29_999);
-  channel.onmessage({ type: "txt-answer", question: 1, answer: { kind: "temporary" } });
+  channel.onmessage({ type: "dns-answer", question: 1, answer: { kind: "temporary" } });
   assert.equal(await Promise.race([late, Promise.resolve("waits")]), "waits");
   clock.advance(1);
   assert.deepEqual(await late, temporary);

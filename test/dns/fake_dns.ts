@@ -7,7 +7,7 @@ import packet from "dns-packet";
 import { freePort } from "../ports.ts";
 
 export interface ZoneRecord {
-  readonly type: "A" | "AAAA" | "MX" | "PTR" | "CNAME" | "TXT";
+  readonly type: "A" | "AAAA" | "MX" | "PTR" | "CNAME" | "TXT" | "CAA" | "TLSA";
   readonly data: unknown;
   readonly ttl?: number;
   /** Another owner than the name that was asked for. */

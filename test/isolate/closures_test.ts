@@ -12,7 +12,7 @@ const COMMON = ["clock.ts", "envelope", "events", "isolate", "protocol", "socket
 
 /** What else each of them loads. `config` is imported file by file. */
 const LOADED: Readonly<Record<Role, readonly string[]>> = {
-  control: ["admin", "control"],
+  control: ["admin", "control", "findings"],
   lookup: [
     ...["bounded_map.ts", "config/defaults.ts", "config/limits.ts", "config/tablefile.ts", "config/values.ts", "dns"],
     ...["lookup", "mac", "net", "rules", "sasl", "tables"],

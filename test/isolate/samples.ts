@@ -417,7 +417,8 @@ export const SAMPLES: {
       forward: [{ call: 1, who: account, suffix: "+x" }],
       "table-file": [{ call: 1, path: "/t", from: 0, stamp: null }, { call: 1, path: "/t", from: 9, stamp: "1 2" }],
       "table-stamp": [{ call: 1, path: "/t" }],
-      "txt-answer": [
+      "tried-rcpt": [{ question: 1, result: "refused" }],
+      "dns-answer": [
         { question: 1, answer: { kind: "records", records: ["v=DKIM1"] } },
         { question: 2, answer: { kind: "none", exists: true } },
         { question: 3, answer: { kind: "temporary" } },
@@ -433,7 +434,8 @@ export const SAMPLES: {
         { call: 1, result: { error: "e" } },
       ],
       "table-stamp": [{ call: 1, result: { stamp: "1 2" } }, { call: 1, result: { error: "e" } }],
-      txt: [{ question: 1, name: "s._domainkey.example.org" }],
+      dns: [{ question: 1, kind: "txt", name: "s._domainkey.example.org" }],
+      "try-rcpt": [{ question: 1, origin: content.origin, sender: box, rcpt: box }],
     },
   },
   "control-main": {
@@ -445,6 +447,21 @@ export const SAMPLES: {
       "dkim-check": [{ call: 1 }],
       "dkim-rotate": [{ call: 1, domain: "example.org" }],
       "check-table": [{ call: 1, table: "t" }],
+      checkup: [{
+        call: 1,
+        queue: {
+          envelopes: 1,
+          more: false,
+          suspended: 0,
+          oldestAt: 1,
+          deferred: [{ domain: "example.net", envelopes: 1, error: "451" }],
+          paused: ["mta"],
+          diskErrors: ["QUEUE disk full"],
+        },
+        blocklists: ["list.test"],
+        keeps: true,
+      }],
+      "last-checkup": [{ call: 1 }],
       isolates: [{ call: 1 }],
       files: [{ call: 1 }],
       walls: [{ call: 1 }],
@@ -464,6 +481,14 @@ export const SAMPLES: {
         error: null,
       }],
       files: [{ call: 1, paths: ["/etc/x"] }],
+      checked: [
+        { call: 1, checked: null, worse: [] },
+        {
+          call: 1,
+          checked: { at: 1, findings: [{ check: "mx", subject: "s", level: "ok", text: "t", advice: null }] },
+          worse: [{ check: "mx", subject: "s", level: "error", text: "t", advice: "a" }],
+        },
+      ],
       walls: [
         { call: 1, processes: [] },
         {

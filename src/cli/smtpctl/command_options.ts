@@ -1,7 +1,9 @@
-/** Options of a command of smtpctl(8), which may stand before, among and behind its words. Pure. */
+/** Options of a command of smtpctl(8), which may stand before, among and behind its words. */
 
 import { suggestion } from "../../config/words.ts";
-import { table } from "../usage.ts";
+import { safeLine } from "../../events/mod.ts";
+import type { Terminal } from "../terminal.ts";
+import { printInfo, table } from "../usage.ts";
 import type { InfoOption } from "../getopt.ts";
 import type { Command, CommandOption } from "./words.ts";
 
@@ -17,10 +19,16 @@ export type ReadOptions =
 /** A row of the table that has options of its own. */
 export type OptionCommand<T> = Command<T> & Required<Pick<Command<T>, "options" | "makeOf">>;
 
-/** The command of one word with options of its own that these arguments mean; null when they mean another one, or none. The word may be cut short. */
-export function optionCommand<T>(commands: readonly Command<T>[], args: readonly string[]): OptionCommand<T> | null {
-  const word = args[0] ?? "";
-  if (word === "" || word.startsWith("-")) return null;
+/**
+ * The command of one word with options of its own that these arguments mean, and what stands beside the word; null when they mean another one, or none.
+ * The word may be cut short.
+ */
+export function optionCommand<T>(
+  commands: readonly Command<T>[],
+  args: readonly string[],
+): { readonly command: OptionCommand<T>; readonly rest: readonly string[] } | null {
+  const at = args.findIndex((arg) => !arg.startsWith("-")), word = args[at] ?? "";
+  if (word === "") return null;
   const first = ({ pattern }: Command<T>) => pattern.split(" ", 1)[0]!;
   const exact = commands.filter((one) => first(one) === word);
   const meant = exact.length > 0 ? exact : commands.filter((one) => first(one).startsWith(word));
@@ -28,7 +36,26 @@ export function optionCommand<T>(commands: readonly Command<T>[], args: readonly
   if (found?.options === undefined || found.makeOf === undefined || meant.some((one) => first(one) !== first(found))) {
     return null;
   }
-  return found as OptionCommand<T>;
+  return { command: found as OptionCommand<T>, rest: args.toSpliced(at, 1) };
+}
+
+/** A command line that means nothing exits with this status. */
+const EX_INVALID = 255;
+
+/** Reads the options of a command. A number is the exit status: help was printed, or what is wrong. */
+export function readOptionCommand<T>(
+  { command, rest }: { readonly command: OptionCommand<T>; readonly rest: readonly string[] },
+  terminal: Terminal,
+): { readonly value: T } | number {
+  const read = readOptions(command.options, rest);
+  if ("given" in read) return { value: command.makeOf(read.given) };
+  if ("wrong" in read) {
+    terminal.err(`smtpctl ${command.pattern}: ${safeLine(read.wrong)}; --help lists the options\n`);
+    return EX_INVALID;
+  }
+  if (read.info === "version") return printInfo("smtpctl", "version", terminal);
+  terminal.out(optionsHelp(command));
+  return 0;
 }
 
 /** Reads what stands behind the word of a command. An argument stands in the next word or behind `=`, an optional one behind `=` alone. */

@@ -3,6 +3,7 @@
 import { asciiDomain, parseEnvelopeId, parseMessageId } from "../../envelope/mod.ts";
 import type { ControlRequest, Subsystem } from "../../control/mod.ts";
 import type { GenerateOrder } from "./dkim.ts";
+import { CHECK_OPTIONS, type CheckOrder, checkOrderOf } from "./check_options.ts";
 import { orderOf, SETUP_OPTIONS, type SetupOrder } from "./setup/answers.ts";
 import type { EncryptOrder } from "./encrypt.ts";
 import type { Trace } from "../../events/mod.ts";
@@ -33,7 +34,8 @@ export type ParsedCommand =
   /** A file of reports, or `-`. */
   | { readonly dmarcRead: string }
   | { readonly dkimGenerate: GenerateOrder }
-  | { readonly setup: SetupOrder };
+  | { readonly setup: SetupOrder }
+  | { readonly check: CheckOrder };
 
 const show = (request: ControlRequest): ParsedCommand => ({ request, shows: true });
 const act = (request: ControlRequest): ParsedCommand => ({ request, shows: false });
@@ -104,6 +106,14 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
     pattern: "backup <folder>",
     about: "Copies the queue, the configuration and the keys into an empty folder, while mail flows.",
     make: (folder) => ({ backup: folder! }),
+  },
+  {
+    pattern: "check",
+    about:
+      "Checks DNS, certificates, queue, disks and files, a line per finding; exits with 0, 1 (warnings) or 2 (errors).",
+    make: () => ({ check: checkOrderOf(new Map()) }),
+    options: CHECK_OPTIONS,
+    makeOf: (given) => ({ check: checkOrderOf(given) }),
   },
   {
     pattern: "discover <evpid>",

@@ -12,7 +12,7 @@ import { MonitorPrinter } from "./monitor.ts";
 import { COMMANDS, type ParsedCommand } from "./commands.ts";
 import { OutputClosed, processTerminal, type Terminal } from "../terminal.ts";
 import { helpOf, lettersOf, printInfo, table, usageOf } from "../usage.ts";
-import { type OptionCommand, optionCommand, optionsHelp, readOptions } from "./command_options.ts";
+import { optionCommand, readOptionCommand } from "./command_options.ts";
 import { commandsWith, describeCommands, resolveCommand } from "./words.ts";
 
 /** A command line that means nothing exits with this status. */
@@ -27,7 +27,10 @@ export async function smtpctlMain(
   terminal: Terminal = processTerminal(),
 ): Promise<number> {
   const own = optionCommand(COMMANDS, args);
-  if (own !== null) return await withOptions(own, args.slice(1), env, terminal);
+  if (own !== null) {
+    const read = readOptionCommand(own, terminal);
+    return typeof read === "number" ? read : await runSafely(read.value, env, terminal, "text");
+  }
   const line = readLine(args);
   if ("wrong" in line) return invalid(terminal, `${line.wrong}\n`);
   if (line.info === "version") return printInfo("smtpctl", "version", terminal);
@@ -45,8 +48,13 @@ export async function smtpctlMain(
     const words = Object.keys(JSON_FORMS).join(", ");
     return invalid(terminal, `${safeLine(line.words.join(" "))} has no --json: these have it: ${words}\n`);
   }
+  return await runSafely(resolved.value, env, terminal, line.json ? "json" : "text");
+}
+
+/** Runs a command; what goes wrong is a line on standard error. */
+async function runSafely(command: ParsedCommand, env: Environment, terminal: Terminal, format: Format) {
   try {
-    return await run(resolved.value, env, terminal, line.json ? "json" : "text");
+    return await run(command, env, terminal, format);
   } catch (error) {
     if (error instanceof OutputClosed) return 0;
     return complain(terminal, reasonOf(error));
@@ -74,30 +82,6 @@ export async function mailqMain(args: string[], env: Environment, terminal = pro
   if (options.info !== null) return printInfo("mailq", options.info, terminal);
   terminal.err(`mailq: ${options.text}\n${usageOf("mailq")}`);
   return 1;
-}
-
-/** A command that has options of its own. */
-async function withOptions(
-  command: OptionCommand<ParsedCommand>,
-  args: readonly string[],
-  env: Environment,
-  terminal: Terminal,
-): Promise<number> {
-  const read = readOptions(command.options, args);
-  if ("wrong" in read) {
-    return invalid(terminal, `smtpctl ${command.pattern}: ${safeLine(read.wrong)}; --help lists the options\n`);
-  }
-  if ("info" in read) {
-    if (read.info === "version") return printInfo("smtpctl", "version", terminal);
-    terminal.out(optionsHelp(command));
-    return 0;
-  }
-  try {
-    return await run(command.makeOf(read.given), env, terminal);
-  } catch (error) {
-    if (error instanceof OutputClosed) return 0;
-    return complain(terminal, reasonOf(error));
-  }
 }
 
 /** The words of a command line. Options may stand among them, up to `--`. */
@@ -228,6 +212,7 @@ async function run(
     return await (await import("./restore.ts")).restore(command.restore, command, env, terminal);
   }
   if ("transfer" in command) return await transfer(command, env, terminal);
+  if ("check" in command) return await (await import("./check.ts")).checkMain(command.check, env, terminal);
   if ("setup" in command) return await (await import("./setup/setup.ts")).setupMain(command.setup, env, terminal);
   const { request } = command;
   if ((request.do === "trace" || request.do === "untrace") && ![...TRACES, "all"].includes(request.what)) {
