@@ -113,7 +113,24 @@ no_glibc="Vaultpost does not run here: its runtime, Deno, needs the C library gl
 
 installed() {
   is_installation && return
-  [ -x "$deno" ] && fits "$deno" && [ -f "$state/installed" ] && [ "$(cat "$state/installed")" = "$(locked)" ]
+  [ -x "$deno" ] && [ -f "$state/installed" ] || return 1
+  # What has been looked at and has not been replaced since need not be started and read again, at each call of each program.
+  is_seen && return
+  fits "$deno" && [ "$(cat "$state/installed")" = "$(locked)" ] || return 1
+  [ ! -w "$state" ] || { printf '%s\n' "$identity" >"$state/seen.$$" && mv -f "$state/seen.$$" "$state/seen"; } 2>/dev/null || :
+}
+
+# True when the runtime, deno.json, deno.lock and the mark are the files that $state/seen tells of: inode, size, and the times of both changes.
+is_seen() {
+  identity=$(stat -L -c '%d:%i:%s:%Y:%Z' "$deno" "$root/deno.json" "$root/deno.lock" "$state/installed" 2>/dev/null) || return 1
+  seen=
+  if [ -f "$state/seen" ]; then
+    while read -r line; do
+      seen="$seen${seen:+
+}$line"
+    done <"$state/seen"
+  fi
+  [ "$seen" = "$identity" ]
 }
 
 # Makes Deno and the packages ready; silent and quick, and without the network, when they are.

@@ -1,5 +1,6 @@
 # Which permissions each program gets, and why: the only place that says so. Sourced by the programs' scripts, after lib.sh.
-# smtpd's are what its isolates get shares of (`smtpd -n -v` prints them); the isolates themselves hold far less.
+# smtpd's are what its isolates get shares of (`smtpd -n -v` prints them); the isolates themselves hold far less. Each may read its own source,
+# of which it loads what a command needs.
 
 spool=${SMTPD_SPOOL:-/var/spool/vaultpost}
 socket=${SMTPD_SOCKET:-/run/vaultpost/smtpd.sock}
@@ -42,9 +43,9 @@ become() {
   program=$1
   shift
   given=$#
-  # What follows builds permissions in substitutions, which cannot end this script.
+  # Here, once: what follows builds permissions in substitutions, which cannot end this script, and each of which is a process more.
   case $program in
-    smtpctl | mailq | sendmail | newaliases | makemap) item "$socket" >/dev/null && item "$spool" >/dev/null ;;
+    smtpctl | mailq | sendmail | newaliases | makemap) item "$socket" >/dev/null && item "$spool" >/dev/null && item "$root" >/dev/null ;;
   esac
   ensure_deno "$@"
   set -- --config "$root/deno.json" "$root/src/main.ts" "$program" "$@"
@@ -67,8 +68,8 @@ become() {
     smtpctl | mailq)
       # The control socket (a unix socket wants all three), and the spool for `show queue` while the daemon is down.
       # What is imported is laid into the spool; folders (and a key) are named on the command line.
-      reads=$(item "$socket"),$(item "$spool")
-      writes=$(item "$socket")
+      reads=$socket,$spool,$root/src
+      writes=$socket
       find_words "$@"
       case $verb in
         ex*) for path in ${first:+"$first"}; do reads=$reads,$(item "$path") writes=$writes,$(item "$path"); done ;;
@@ -112,21 +113,20 @@ become() {
           ;;
         *)
           set -- --allow-read${reads:+="$reads"} --allow-write${writes:+="$writes"} \
-            --allow-net="unix:$(item "$socket")" --allow-sys=uid --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_DKIM,SMTPD_STATE "$@"
+            --allow-net="unix:$socket" --allow-sys=uid --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_DKIM,SMTPD_STATE "$@"
           ;;
       esac
       ;;
     sendmail)
       case ${HOME:-,} in *,*) home=/nonexistent ;; *) home=$HOME ;; esac
       # The submission socket; who the sender is; dead.letter, or the offline folder while the daemon is down.
-      set -- --allow-read="$(item "$submission"),$(item "$spool"),/etc/mailname,/etc/passwd" \
-        --allow-write="$(item "$submission"),$(item "$spool/offline"),$(item "$home/dead.letter")" \
-        --allow-net="unix:$(item "$submission")" --allow-sys=uid,hostname,userInfo \
+      set -- --allow-read="$submission,$spool,$root/src,/etc/mailname,/etc/passwd" \
+        --allow-write="$submission,$spool/offline,$home/dead.letter" --allow-net="unix:$submission" --allow-sys=uid,hostname,userInfo \
         --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,HOME,USER,LOGNAME "$@"
       ;;
     newaliases | makemap)
       # The files are named in the config or on the command line; afterwards the daemon is told.
-      set -- --allow-read --allow-write --allow-net="unix:$(item "$socket")" --allow-sys=uid \
+      set -- --allow-read --allow-write --allow-net="unix:$socket" --allow-sys=uid \
         --allow-env=SMTPD_SPOOL,SMTPD_SOCKET "$@"
       ;;
     mail.maildir | mail.mboxfile)
@@ -169,7 +169,7 @@ become() {
     shift $(($# - given))
     keep_input "$@"
   fi
-  cat "$said" >&2
+  [ ! -s "$said" ] || cat "$said" >&2
   rm -f "$said"
   exit "$code"
 }
@@ -177,9 +177,13 @@ become() {
 # False when whoever started this has blocked SIGCHLD, as mutt does: `wait` would have no end.
 can_wait() {
   # It is signal 17, so bit 16 of the mask.
-  case $(sed -n 's/^SigBlk:[[:space:]]*//p' /proc/self/status 2>/dev/null) in
-    *[13579bdf]????) return 1 ;;
-  esac
+  while read -r key mask; do
+    case $key:$mask in
+      SigBlk:*[13579bdf]????) return 1 ;;
+      SigBlk:*) return 0 ;;
+    esac
+  done 2>/dev/null </proc/self/status
+  return 0
 }
 
 # Runs a command with this script's input and output, and passes on the signals that would end it; what it says as errors is kept in the file $said: what

@@ -1,6 +1,6 @@
 /** Time as an argument: whatever waits or reads the time takes a Clock, so that tests can let a week pass in a moment. Nothing else sets timers. */
 
-import { setImmediate } from "node:timers";
+import { builtin } from "./builtin.ts";
 
 export interface Clock {
   /** Returns ms since the epoch, for dates. It jumps when the time of day is set. */
@@ -34,7 +34,7 @@ export function sleep(ms: number, clock: Pick<Clock, "after"> = systemClock): Pr
 
 /** Calls `action` in the next round of the event loop. Rounds that follow each other at once keep messages of other threads waiting: see `Turn`. */
 export function soon(action: () => void): void {
-  setImmediate(action);
+  builtin("node:timers").setImmediate(action);
 }
 
 /** A turn of a long job: it goes on until the turn is over and then gives way, so that nothing else in its isolate waits for longer. */

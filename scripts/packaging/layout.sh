@@ -187,7 +187,8 @@ warm_up() {
     unset SMTPD_SPOOL
     export SMTPD_SOCKET="$dest/$home/none.sock" VAULTPOST_OWNER_WARNED=1
     cd "$dest/$home"
-    DENO_DIR=$dest/$home/.deno/cache "./.deno/${deno##*/}" cache --quiet --no-check --frozen --config deno.json src/main.ts workers/*.ts
+    export DENO_DIR="$dest/$home/.deno/cache"
+    find src workers -name '*.ts' -print0 | xargs -0 "./.deno/${deno##*/}" cache --quiet --no-check --frozen --config deno.json
     scripts/sendmail -bv postmaster
     scripts/smtpctl show status
     scripts/newaliases -f conf/examples/this-host.conf

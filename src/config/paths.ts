@@ -1,6 +1,6 @@
 /** Where things are on a machine, and the product's name and version. The environment overrides what tests and demos need to move. */
 
-import { resolve } from "node:path";
+import { builtin } from "../builtin.ts";
 
 export const PRODUCT = "Vaultpost";
 export const VERSION = "0.1.0";
@@ -25,7 +25,7 @@ export function spoolPath(env: Environment): string {
 
 /** Returns whether the queue is this machine's own: no `SMTPD_SPOOL` names another folder, as trials and tests do. */
 export function isMachineSpool(env: Environment): boolean {
-  return resolve(spoolPath(env)) === MACHINE_SPOOL;
+  return builtin("node:path").resolve(spoolPath(env)) === MACHINE_SPOOL;
 }
 
 /** Folder of what the daemon keeps that is no mail, such as certificates that it obtained. `SMTPD_STATE` overrides it. */

@@ -1,10 +1,9 @@
 /** smtpctl's side of the control socket: sends one request, yields the answers. */
 
-import type net from "node:net";
-import { connectSocket } from "../sockets/mod.ts";
+import { closeConnection, connectUnix, writeAll } from "../sockets/mod.ts";
 import type { ControlRequest } from "./parse.ts";
 import { type ControlAnswer, MAX_ANSWER_BYTES } from "./protocol.ts";
-import { type Clock, sleep, systemClock } from "../clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 
 /** Why there is no daemon to talk to. */
 export class NotRunning extends Error {
@@ -13,54 +12,41 @@ export class NotRunning extends Error {
   }
 }
 
-/** Tries, and the pause before each, while more connect than the daemon has accepted yet: 10 s. */
-const BUSY_TRIES = 500, BUSY_PAUSE_MS = 20;
+/** Octets that are read at a time. */
+const PIECE_OCTETS = 65_536;
 
 /** Connects to the control socket at `path`. Rejects with NotRunning when no process listens, with the system's error otherwise. */
-export async function connectControl(path: string, clock: Clock = systemClock): Promise<net.Socket> {
-  for (let tries = 0;; tries++) {
-    try {
-      return await connectOnce(path);
-    } catch (error) {
-      // The line in front of the socket is full: it moves.
-      if ((error as NodeJS.ErrnoException).code !== "EAGAIN" || tries >= BUSY_TRIES) throw error;
-      await sleep(BUSY_PAUSE_MS, clock);
-    }
+export async function connectControl(path: string, clock: Clock = systemClock): Promise<Deno.UnixConn> {
+  try {
+    return await connectUnix(path, clock);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ECONNREFUSED" || code === "ENOTSOCK") throw new NotRunning(code, path);
+    throw error;
   }
-}
-
-function connectOnce(path: string): Promise<net.Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connectSocket({ path });
-    socket.once("error", (error: NodeJS.ErrnoException) => {
-      const absent = error.code === "ENOENT" || error.code === "ECONNREFUSED" || error.code === "ENOTSOCK";
-      reject(absent ? new NotRunning(error.code!, path) : error);
-    });
-    socket.once("connect", () => resolve(socket));
-  });
 }
 
 /** The answers to `request`, up to and with the one that has `ok`. Throws when the daemon breaks off. */
 export async function* askControl(path: string, request: ControlRequest): AsyncGenerator<ControlAnswer> {
-  const socket = await connectControl(path);
+  const connection = await connectControl(path);
   try {
-    socket.write(JSON.stringify(request) + "\n");
-    for await (const line of lines(socket)) {
+    await writeAll(connection, new TextEncoder().encode(JSON.stringify(request) + "\n"));
+    for await (const line of lines(connection)) {
       const answer = JSON.parse(line) as ControlAnswer;
       yield answer;
       if ("ok" in answer) return;
     }
     throw new Error("The daemon closed the connection before it answered");
   } finally {
-    socket.destroy();
+    closeConnection(connection);
   }
 }
 
-async function* lines(socket: net.Socket): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
+async function* lines(connection: Deno.Conn): AsyncGenerator<string> {
+  const decoder = new TextDecoder(), piece = new Uint8Array(PIECE_OCTETS);
   let pending = "";
-  for await (const piece of socket as AsyncIterable<Uint8Array>) {
-    pending += decoder.decode(piece, { stream: true });
+  for (let size: number | null; (size = await connection.read(piece)) !== null;) {
+    pending += decoder.decode(piece.subarray(0, size), { stream: true });
     let start = 0;
     for (let end = pending.indexOf("\n"); end >= 0; end = pending.indexOf("\n", start)) {
       yield pending.slice(start, end);

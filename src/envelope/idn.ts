@@ -3,7 +3,7 @@
  * whatever is stored or compared here is in A-labels. Handles no addresses; see address.ts.
  */
 
-import { domainToASCII, domainToUnicode } from "node:url";
+import { builtin } from "../builtin.ts";
 
 // deno-lint-ignore no-control-regex
 const ASCII = /^[\x00-\x7f]*$/;
@@ -24,14 +24,14 @@ export function asciiDomain(domain: string): string | null {
   if (isAscii(domain)) return domain;
   // What a URL's host would let through, or read as something else, is no part of a domain.
   if (!/^[A-Za-z0-9._*\-\u0080-\u{10ffff}]+$/u.test(domain)) return null;
-  const ascii = domainToASCII(domain);
+  const ascii = builtin("node:url").domainToASCII(domain);
   return ascii === "" ? null : ascii;
 }
 
 /** The lower-case domain in U-labels where it has A-labels that can be read, else as it is. */
 export function unicodeDomain(domain: string): string {
   if (!/(?:^|\.)xn--/i.test(domain)) return domain;
-  const unicode = domainToUnicode(domain);
+  const unicode = builtin("node:url").domainToUnicode(domain);
   return unicode === "" || unicode.includes("\ufffd") ? domain : unicode;
 }
 

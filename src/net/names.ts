@@ -1,6 +1,6 @@
 /** Domain names and IP addresses in the form of DNS. Pure. */
 
-import { domainToASCII } from "node:url";
+import { builtin } from "../builtin.ts";
 import { type AddressWords, formatAddress, parseAddress, parseIpv4, parseIpv6 } from "./networks.ts";
 
 /**
@@ -10,7 +10,7 @@ import { type AddressWords, formatAddress, parseAddress, parseIpv4, parseIpv6 } 
 export function normalName(text: string): string | null {
   let name = text.toLowerCase();
   if (name.endsWith(".")) name = name.slice(0, -1);
-  if (/[^\x20-\x7e]/.test(name)) name = domainToASCII(name);
+  if (/[^\x20-\x7e]/.test(name)) name = builtin("node:url").domainToASCII(name);
   if (name === "" || name.length > 253) return null;
   return name.split(".").every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label)) ? name : null;
 }

@@ -1,6 +1,5 @@
 /** A client's side of one SMTP or LMTP session: greeting, hello, TLS, AUTH, transactions, quit. When to do what is the caller's. */
 
-import { Buffer } from "node:buffer";
 import { type Capabilities, NO_CAPABILITIES, parseCapabilities } from "./capabilities.ts";
 import { type Connection, type ConnectOptions, openConnection } from "./connection.ts";
 import { ClientError, refusedBy } from "./error.ts";
@@ -163,7 +162,7 @@ function expect(reply: Reply, code: number): void {
 }
 
 function base64(text: string): string {
-  return Buffer.from(text, "utf8").toString("base64");
+  return new TextEncoder().encode(text).toBase64();
 }
 
 function firstWord({ lines }: Reply): string {

@@ -2,7 +2,7 @@
 
 import { systemReason } from "../events/mod.ts";
 import type net from "node:net";
-import { Buffer } from "node:buffer";
+import { builtin } from "../builtin.ts";
 import { connectSocket, firstError } from "../sockets/mod.ts";
 import { ClientError } from "./error.ts";
 import { formatReply, type Reply, ReplyReader } from "./reply.ts";
@@ -254,7 +254,9 @@ export class Connection {
     this.#writing++;
     this.#observers.count?.("wrote", bytes.length);
     // Without the copy that socket.write makes of a Uint8Array that is no Buffer.
-    const data = typeof bytes === "string" ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const data = typeof bytes === "string"
+      ? bytes
+      : builtin("node:buffer").Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return this.#socket.write(data as Uint8Array, () => {
       this.#writing--;
       this.#activeAt = this.#clock.steady();

@@ -1,7 +1,8 @@
 /** TLS on a connection to a server: what may be asked for, and what came of it. Policy (when, and whether to verify) is the caller's. */
 
 import type net from "node:net";
-import tls from "node:tls";
+import type tls from "node:tls";
+import { builtin } from "../builtin.ts";
 import { ALL_VERSIONS, parseProtocols } from "../config/protocols.ts";
 import { withErrorListener } from "../sockets/mod.ts";
 import { ClientError } from "./error.ts";
@@ -53,7 +54,7 @@ export function secure(
     const raw = (error: Error) => fail(explained(error.message));
     const closed = () => fail("connection closed by remote host");
     try {
-      secured = withErrorListener(tls.connect(connectOptions(socket, options)));
+      secured = withErrorListener(builtin("node:tls").connect(connectOptions(socket, options)));
     } catch (error) {
       return fail((error as Error).message);
     }
@@ -100,7 +101,8 @@ function connectOptions(socket: net.Socket, options: TlsOptions): tls.Connection
 
 /** Without SNI the name must still be the one that is verified. */
 function checkName(name: string) {
-  return (_host: string, certificate: tls.PeerCertificate) => tls.checkServerIdentity(name, certificate);
+  return (_host: string, certificate: tls.PeerCertificate) =>
+    builtin("node:tls").checkServerIdentity(name, certificate);
 }
 
 function describe(socket: tls.TLSSocket): TlsInfo {

@@ -4,7 +4,7 @@
  */
 
 import type net from "node:net";
-import { netModule } from "./net_module.ts";
+import { builtin } from "../builtin.ts";
 import { withErrorListener } from "./sockets.ts";
 
 /** The part of node's socket that has no public name. */
@@ -51,6 +51,6 @@ export interface ReadInto {
  */
 export function adoptSocket(descriptor: number, onread?: ReadInto): net.Socket {
   const options: net.SocketConstructorOpts = { fd: descriptor, readable: true, writable: true };
-  const net = netModule();
+  const net = builtin("node:net");
   return withErrorListener(new net.Socket(onread === undefined ? options : { ...options, onread }));
 }

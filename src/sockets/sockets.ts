@@ -5,7 +5,7 @@
 
 import type { EventEmitter } from "node:events";
 import type net from "node:net";
-import { netModule } from "./net_module.ts";
+import { builtin } from "../builtin.ts";
 
 /** The first error of each socket. */
 const errors = new WeakMap<EventEmitter, Error>();
@@ -28,12 +28,12 @@ export function firstError(socket: EventEmitter): Error | null {
 
 /** Begins to connect to an address or to the path of a unix socket; `connect` or `error` follows. */
 export function connectSocket(options: net.NetConnectOpts): net.Socket {
-  return withErrorListener(netModule().connect(options));
+  return withErrorListener(builtin("node:net").connect(options));
 }
 
 /** A server that does not listen yet. `accept` gets every connection, paused. */
 export function createServer(accept: (socket: net.Socket) => void): net.Server {
   return withErrorListener(
-    netModule().createServer({ pauseOnConnect: true }, (socket) => accept(withErrorListener(socket))),
+    builtin("node:net").createServer({ pauseOnConnect: true }, (socket) => accept(withErrorListener(socket))),
   );
 }

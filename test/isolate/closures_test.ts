@@ -8,7 +8,7 @@ import type { Role } from "../../src/protocol/mod.ts";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Folders and single files of src/ that every isolate loads. */
-const COMMON = ["clock.ts", "envelope", "events", "isolate", "protocol", "sockets"];
+const COMMON = ["builtin.ts", "clock.ts", "envelope", "events", "isolate", "protocol", "sockets"];
 
 /** What else each of them loads. `config` is imported file by file. */
 const LOADED: Readonly<Record<Role, readonly string[]>> = {
@@ -76,8 +76,10 @@ interface Graph {
   }[];
 }
 
-/** The files of the project that `entry` loads before it runs, as Deno says: without types, and without what is imported at need. */
-async function closureOf(entry: string): Promise<ReadonlySet<string>> {
+/**
+ * What the runtime loads before `entry` runs, as URLs: without types; with what `import("…")` names, which is looked through then too, only if `named`.
+ */
+async function graphOf(entry: string, { named }: { readonly named: boolean }): Promise<ReadonlySet<string>> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", "--frozen", "--config", `${root}deno.json`, `${root}${entry}`],
   }).output();
@@ -85,10 +87,18 @@ async function closureOf(entry: string): Promise<ReadonlySet<string>> {
   const { roots, modules }: Graph = JSON.parse(new TextDecoder().decode(stdout));
   const imports = new Map(modules.map(({ specifier, dependencies = [] }) => [
     specifier,
-    dependencies.flatMap(({ code, isDynamic }) => isDynamic || code?.specifier === undefined ? [] : [code.specifier]),
+    dependencies.flatMap(({ code, isDynamic }) =>
+      (isDynamic && !named) || code?.specifier === undefined ? [] : [code.specifier]
+    ),
   ]));
   const loaded = new Set(roots);
   for (const file of loaded) for (const next of imports.get(file) ?? []) loaded.add(next);
+  return loaded;
+}
+
+/** The files of the project that `entry` loads before it runs: without types, and without what is imported at need. */
+async function closureOf(entry: string): Promise<ReadonlySet<string>> {
+  const loaded = await graphOf(entry, { named: false });
   return new Set(
     [...loaded].filter((url) => url.startsWith("file:")).map((url) => fileURLToPath(url).slice(root.length)),
   );
@@ -125,3 +135,18 @@ Deno.test("only smtpd and newaliases load the parser of smtpd.conf", async () =>
   deepEqual(await Promise.all(PARSING.map(parses)), PARSING.map(() => true));
   for (const entry of NOT_PARSING) ok(!await parses(entry), `${entry} loads it`);
 });
+
+/** What stands before each run of a tool: every file is looked through, named modules of the runtime take some 5 to 25 ms, a package more. */
+const TOOLS: readonly (readonly [entry: string, files: number])[] = [
+  ["src/main.ts", 1],
+  ["src/cli/sendmail/sendmail.ts", 60],
+  ["src/cli/smtpctl/smtpctl.ts", 60],
+];
+
+for (const [entry, files] of TOOLS) {
+  Deno.test(`${entry} has the runtime look through few files, and no modules of node or packages`, async () => {
+    const all = [...await graphOf(entry, { named: true })];
+    deepEqual(all.filter((specifier) => !specifier.startsWith("file:")), []);
+    ok(all.length <= files, `${all.length} files`);
+  });
+}

@@ -8,7 +8,7 @@ import { connectSocket, createServer, firstError, withErrorListener } from "../.
 const HOME = "src/sockets/sockets.ts";
 /** What makes a socket: outside of sockets.ts only as the argument of withErrorListener(). */
 const MAKERS =
-  /\b(?:net\.(?:connect|createConnection|createServer|Socket|Server)|tls\.(?:connect|createServer|TLSSocket)|createSocket)\(/g;
+  /\b(?:builtin\("node:)?(?:net(?:"\))?\.(?:connect|createConnection|createServer|Socket|Server)|tls(?:"\))?\.(?:connect|createServer|TLSSocket)|createSocket)\(/g;
 const LISTENED = /withErrorListener\(\s*(?:new\s+)?$/;
 
 Deno.test("every socket is made by sockets.ts or goes through withErrorListener() at once", async () => {

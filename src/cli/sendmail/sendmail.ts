@@ -6,7 +6,6 @@ import { systemReason, systemReasonAt } from "../../events/mod.ts";
 import { AddressListError } from "./addresses.ts";
 import { composeMessage, headerRecipients, headerSender, normalizeLines, parseDraft, withoutBcc } from "./compose.ts";
 import { formatFrom, fullNameOf, type Person, qualify, qualifyAll, whoIs } from "./identity.ts";
-import { offlineArguments, saveOffline } from "./offline.ts";
 import { readSendmailOptions, type SendmailCommand } from "./options.ts";
 import { type Submission, submit, type Submitted, verify } from "./submission.ts";
 import { InputTooLarge, processTerminal, type Terminal } from "../terminal.ts";
@@ -61,15 +60,21 @@ export async function runSendmail(args: readonly string[], world: SendmailWorld)
   const command = readSendmailOptions(args);
   switch (command.kind) {
     case "newaliases": {
-      const { newaliasesMain } = await import("../maps/newaliases.ts");
+      const { newaliasesMain } = await import(
+        import.meta.resolve("../maps/newaliases.ts")
+      ) as typeof import("../maps/newaliases.ts");
       return await newaliasesMain([], env, terminal);
     }
     case "mailq": {
-      const { smtpctlMain } = await import("../smtpctl/smtpctl.ts");
+      const { smtpctlMain } = await import(
+        import.meta.resolve("../smtpctl/smtpctl.ts")
+      ) as typeof import("../smtpctl/smtpctl.ts");
       return await smtpctlMain(["show", "queue"], env);
     }
     case "session": {
-      const { carrySession } = await import("./stdio_session.ts");
+      const { carrySession } = await import(
+        import.meta.resolve("./stdio_session.ts")
+      ) as typeof import("./stdio_session.ts");
       return await carrySession(submissionSocketPath(controlSocketPath(env)), terminal);
     }
     case "queue-run":
@@ -125,7 +130,14 @@ async function send(
   const name = options.fullName ?? (options.sender === null ? fullNameOf(person) : "");
   const from = formatFrom(name, sender || qualify(person.name, world.mailname));
   const message = composeMessage(draft, { from, date: formatDate(world.now()) });
-  const keep = () => ({ args: offlineArguments(options, recipients), message: withoutBcc(draft) });
+  const keep = async () => {
+    // While the daemon runs it is not needed.
+    const { offlineArguments, saveOffline } = await import(
+      import.meta.resolve("./offline.ts")
+    ) as typeof import("./offline.ts");
+    const args = offlineArguments(options, recipients), message = withoutBcc(draft);
+    return { args, save: (spool: string, words: readonly string[]) => saveOffline(spool, words, message) };
+  };
   return await handOver({ ...options, sender, recipients, message }, person, keep, world);
 }
 
@@ -165,7 +177,9 @@ function isMalformed(address: string): boolean {
 async function handOver(
   mail: Submission & { readonly verbose: boolean },
   person: Person,
-  keep: () => { args: string[] | null; message: Uint8Array },
+  keep: () => Promise<
+    { readonly args: string[] | null; save(spool: string, args: readonly string[]): Promise<void> }
+  >,
   world: SendmailWorld,
 ): Promise<number> {
   const { terminal, env } = world;
@@ -182,10 +196,10 @@ async function handOver(
   }
   if (submitted.result === "accepted") return 0;
   if (submitted.result === "not-running") {
-    const { args, message } = keep();
+    const { args, save } = await keep();
     try {
       if (args === null) throw new Error("an argument contains a bar, which the offline folder cannot keep");
-      await saveOffline(spoolPath(env), args, message);
+      await save(spoolPath(env), args);
       const kept = "smtpd doesn't seem to be running: the message is kept, and submitted when it starts";
       return complain(terminal, kept, EX_TEMPFAIL);
     } catch (error) {

@@ -4,7 +4,7 @@
  * reply.
  */
 
-import type net from "node:net";
+import { closeConnection, writeAll } from "../../sockets/mod.ts";
 import { LineEnds } from "./crlf.ts";
 import { connectSubmission } from "./submission.ts";
 import { inputPieces, OutputClosed, type Terminal } from "../terminal.ts";
@@ -12,6 +12,8 @@ import { inputPieces, OutputClosed, type Terminal } from "../terminal.ts";
 const EX_TEMPFAIL = 75;
 /** Octets at the end of the daemon's output that are kept: a reply line has at most 512 (RFC 5321 §4.5.3.1.5). */
 const TAIL = 512;
+/** Octets that are read at a time. */
+const PIECE_OCTETS = 65_536;
 
 /**
  * Carries a session between the terminal and the socket at `path`; what the client says comes from `input`. Returns the exit status: 0 when the client or the daemon ended it in order, 75
@@ -22,54 +24,47 @@ export async function carrySession(
   terminal: Pick<Terminal, "out" | "outBytes">,
   input: () => AsyncIterable<Uint8Array> = inputPieces,
 ): Promise<number> {
-  const socket = await connectSubmission(path).catch((error: Error) => error);
-  if (socket === null) return unavailable(terminal, "4.3.2 The mail daemon is not running, try again later");
-  if (socket instanceof Error) {
-    return unavailable(terminal, `4.3.0 The mail daemon cannot be reached: ${socket.message}`);
+  const connection = await connectSubmission(path).catch((error: Error) => error);
+  if (connection === null) return unavailable(terminal, "4.3.2 The mail daemon is not running, try again later");
+  if (connection instanceof Error) {
+    return unavailable(terminal, `4.3.0 The mail daemon cannot be reached: ${connection.message}`);
   }
   let tail = "";
   // Why it ended: the client has no more to say, or does not listen.
   let finished = false;
-  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-  socket.on("error", () => {
-    // `close` follows.
-  });
-  socket.on("data", (bytes: Uint8Array) => {
+  carryInput(input(), connection).then((all) => finished ||= all).catch(() => closeConnection(connection));
+  const piece = new Uint8Array(PIECE_OCTETS);
+  const next = () => connection.read(piece).catch(() => null);
+  for (let size: number | null; (size = await next()) !== null;) {
+    const bytes = piece.subarray(0, size);
     tail = (tail + new TextDecoder("latin1").decode(bytes)).slice(-TAIL);
     try {
       terminal.outBytes(bytes);
     } catch (error) {
       if (!(error instanceof OutputClosed)) throw error;
       finished = true;
-      socket.destroy();
+      break;
     }
-  });
-  carryInput(input(), socket).then(() => finished = true).catch(() => socket.destroy());
-  await closed;
+  }
+  closeConnection(connection);
   const code = /(?:^|\n)(\d{3})(?: [^\n]*)?\r\n$/.exec(tail)?.[1];
   if (code === "421") return EX_TEMPFAIL;
   if (finished || code === "221") return 0;
   return unavailable(terminal, "4.3.0 The connection to the mail daemon is lost");
 }
 
-/** All of standard input, no faster than the daemon reads it; then the end. */
-async function carryInput(input: AsyncIterable<Uint8Array>, socket: net.Socket): Promise<void> {
+/** All of standard input, no faster than the daemon reads it; then the end. False when the daemon does not read any more: what it still says ends the session. */
+async function carryInput(input: AsyncIterable<Uint8Array>, connection: Deno.UnixConn): Promise<boolean> {
   const ends = new LineEnds();
   for await (const piece of input) {
-    if (socket.destroyed) return;
-    if (!socket.write(ends.convert(piece))) await drained(socket);
+    try {
+      await writeAll(connection, ends.convert(piece));
+    } catch {
+      return false;
+    }
   }
-  socket.end();
-}
-
-function drained(socket: net.Socket): Promise<void> {
-  return new Promise((resolve) => {
-    const go = () => {
-      socket.removeListener("drain", go).removeListener("close", go);
-      resolve();
-    };
-    socket.on("drain", go).on("close", go);
-  });
+  await connection.closeWrite();
+  return true;
 }
 
 function unavailable(terminal: Pick<Terminal, "out">, text: string): number {

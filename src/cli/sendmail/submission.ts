@@ -3,8 +3,7 @@
  * takes in one transaction.
  */
 
-import type net from "node:net";
-import { connectSocket, firstError } from "../../sockets/mod.ts";
+import { closeConnection, connectUnix, writeAll } from "../../sockets/mod.ts";
 import {
   type Capabilities,
   DataEncoder,
@@ -15,7 +14,7 @@ import {
   TIMEOUTS,
   tooManyRecipients,
 } from "../../smtp_client/mod.ts";
-import { type Clock, sleep, systemClock } from "../../clock.ts";
+import { type Clock, systemClock } from "../../clock.ts";
 
 export interface Submission {
   /** "" for the null reverse-path. */
@@ -44,8 +43,8 @@ export type Submitted =
   | { readonly result: "refused"; readonly text: string };
 
 const CLOSING = 421;
-/** Tries, and the pause before each, while more connect than the daemon has accepted yet: 10 s. */
-const BUSY_TRIES = 500, BUSY_PAUSE_MS = 20;
+/** Octets that are read at a time: replies are short. */
+const PIECE_OCTETS = 4096;
 
 /** Submits through the socket at `path`. `show` gets each line of the dialogue as `<<< …` or `>>> …`. */
 export async function submit(path: string, mail: Submission, show: (line: string) => void): Promise<Submitted> {
@@ -66,9 +65,9 @@ async function converseWith(
   show: (line: string) => void,
   talk: (dialogue: Dialogue) => Promise<void>,
 ): Promise<Submitted> {
-  const socket = await connectSubmission(path);
-  if (socket === null) return { result: "not-running" };
-  const dialogue = new Dialogue(socket, show);
+  const connection = await connectSubmission(path);
+  if (connection === null) return { result: "not-running" };
+  const dialogue = new Dialogue(connection, show);
   try {
     const greeting = await dialogue.reply();
     if (greeting.code !== 220) {
@@ -82,7 +81,7 @@ async function converseWith(
     const result = error instanceof Lost ? "lost" : error instanceof Refused && error.passing ? "deferred" : "refused";
     return { result, text: (error as Error).message };
   } finally {
-    socket.destroy();
+    closeConnection(connection);
   }
 }
 
@@ -123,58 +122,29 @@ function international(offers: Capabilities, addresses: readonly string[]): stri
   return offers.smtpUtf8 && /[^\x00-\x7f]/.test(addresses.join("")) ? " SMTPUTF8" : "";
 }
 
-/**
- * Connects to the submission socket. Null when no process listens; rejects with the system's error otherwise. A line in front of the socket that is full
- * (EAGAIN) moves on: it is waited for.
- */
-export async function connectSubmission(path: string, clock: Clock = systemClock): Promise<net.Socket | null> {
-  for (let tries = 0;; tries++) {
-    try {
-      return await connectOnce(path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EAGAIN" || tries >= BUSY_TRIES) throw error;
-      await sleep(BUSY_PAUSE_MS, clock);
-    }
+/** Connects to the submission socket. Null when no process listens; rejects with the system's error otherwise. */
+export async function connectSubmission(path: string): Promise<Deno.UnixConn | null> {
+  try {
+    return await connectUnix(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ECONNREFUSED") return null;
+    throw error;
   }
 }
 
-function connectOnce(path: string): Promise<net.Socket | null> {
-  return new Promise((resolve, reject) => {
-    const socket = connectSocket({ path });
-    socket.once("connect", () => resolve(socket));
-    socket.once("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT" || error.code === "ECONNREFUSED") resolve(null);
-      else reject(error);
-    });
-  });
-}
-
 class Dialogue {
-  readonly #socket: net.Socket;
+  readonly #connection: Deno.Conn;
   readonly #show: (line: string) => void;
   readonly #reader = new ReplyReader();
   readonly #replies: Reply[] = [];
-  #failure: Error | null = null;
-  #wake: () => void = () => {};
+  readonly #piece = new Uint8Array(PIECE_OCTETS);
   readonly #clock: Clock;
 
-  constructor(socket: net.Socket, show: (line: string) => void, clock: Clock = systemClock) {
+  constructor(connection: Deno.Conn, show: (line: string) => void, clock: Clock = systemClock) {
     this.#clock = clock;
-    this.#socket = socket;
+    this.#connection = connection;
     this.#show = show;
-    const fail = (error: Error) => {
-      this.#failure ??= error;
-      this.#wake();
-    };
-    // Neither event comes again for a connection that ended before this.
-    if (socket.destroyed) fail(new Lost(firstError(socket)?.message ?? "the server closed the connection"));
-    socket.on("error", (error) => fail(new Lost(error.message)));
-    socket.on("close", () => fail(new Lost("the server closed the connection")));
-    socket.on("data", (bytes: Uint8Array) => {
-      const wrong = this.#reader.push(bytes, this.#replies);
-      if (wrong !== null) fail(new Error(wrong));
-      this.#wake();
-    });
   }
 
   /** Sends one command and waits for its reply. Rejects with Refused when that is neither 2xx nor 3xx, with Lost when it is 421. */
@@ -185,13 +155,13 @@ class Dialogue {
   /** Sends one command and answers its reply, whatever it is. */
   async say(command: string): Promise<Reply> {
     this.#show(`>>> ${command}`);
-    this.#socket.write(`${command}\r\n`);
+    this.#write(new TextEncoder().encode(`${command}\r\n`));
     return await this.reply();
   }
 
   /** Sends the message in the form of the wire, and waits for the reply. */
   async askData(message: Uint8Array<ArrayBuffer>): Promise<Reply> {
-    this.#socket.write(new DataEncoder().encode(message, { last: true }));
+    this.#write(new DataEncoder().encode(message, { last: true }));
     this.#show(">>> .");
     return agreed(await this.reply(TIMEOUTS.endOfDataMs));
   }
@@ -201,16 +171,27 @@ class Dialogue {
     await this.ask("QUIT").catch(() => {});
   }
 
-  /** The next reply. `limitMs` is how long it may take. */
+  /** The server may answer before it has read all. When it has gone, what it said before that is still to be read, and says more. */
+  #write(bytes: Uint8Array): void {
+    void writeAll(this.#connection, bytes).catch(() => {});
+  }
+
+  /** The next reply. `limitMs` is how long it may take. Rejects with Lost when the connection ends before. */
   async reply(limitMs: number = TIMEOUTS.commandMs): Promise<Reply> {
+    let late = false;
     const cancelLimit = this.#clock.after(limitMs, () => {
-      this.#failure ??= new Error("no reply in time");
-      this.#socket.destroy();
+      late = true;
+      closeConnection(this.#connection);
     });
     try {
       while (this.#replies.length === 0) {
-        if (this.#failure !== null) throw this.#failure;
-        await new Promise<void>((resolve) => this.#wake = resolve);
+        const size = await this.#connection.read(this.#piece).catch((error: Error) => {
+          throw late ? new Error("no reply in time") : new Lost(error.message);
+        });
+        if (size === null) throw new Lost("the server closed the connection");
+        // A copy: what is not a whole reply yet is kept.
+        const wrong = this.#reader.push(this.#piece.slice(0, size), this.#replies);
+        if (wrong !== null) throw new Error(wrong);
       }
     } finally {
       cancelLimit();

@@ -59,7 +59,7 @@ export async function restore(
 
 async function needsNoDaemon(socket: string): Promise<void> {
   try {
-    (await connectControl(socket)).destroy();
+    (await connectControl(socket)).close();
   } catch (error) {
     if (error instanceof NotRunning) return;
     throw error;

@@ -9,6 +9,7 @@ import { safeJson, safeLine, systemReasonAt, TRACES } from "../../events/mod.ts"
 import { getopt, guessInfo, type InfoOption } from "../getopt.ts";
 import { JSON_FORMS, jsonWords } from "./json_fields.ts";
 import { MonitorPrinter } from "./monitor.ts";
+import { late } from "./late.ts";
 import { COMMANDS, type ParsedCommand } from "./commands.ts";
 import { OutputClosed, processTerminal, type Terminal } from "../terminal.ts";
 import { helpOf, lettersOf, printInfo, table, usageOf } from "../usage.ts";
@@ -198,22 +199,20 @@ async function run(
   terminal: Terminal,
   format: Format = "text",
 ): Promise<number> {
-  // Only this command loads the library that hashes.
-  if ("encrypt" in command) return await (await import("./encrypt.ts")).encryptMain(command.encrypt, terminal);
+  if ("encrypt" in command) return await (await late.encrypt()).encryptMain(command.encrypt, terminal);
   if ("dkimGenerate" in command) {
-    return await (await import("./dkim.ts")).generateMain(command.dkimGenerate, env, terminal);
+    return await (await late.dkim()).generateMain(command.dkimGenerate, env, terminal);
   }
-  // Only this one loads what reads mail.
   if ("dmarcRead" in command) {
-    return await (await import("./dmarc/read.ts")).readDmarcReports(command.dmarcRead, format, terminal);
+    return await (await late.dmarc()).readDmarcReports(command.dmarcRead, format, terminal);
   }
-  if ("backup" in command) return await (await import("./backup.ts")).backup(command.backup, env, terminal);
+  if ("backup" in command) return await (await late.backup()).backup(command.backup, env, terminal);
   if ("restore" in command) {
-    return await (await import("./restore.ts")).restore(command.restore, command, env, terminal);
+    return await (await late.restore()).restore(command.restore, command, env, terminal);
   }
   if ("transfer" in command) return await transfer(command, env, terminal);
-  if ("check" in command) return await (await import("./check.ts")).checkMain(command.check, env, terminal);
-  if ("setup" in command) return await (await import("./setup/setup.ts")).setupMain(command.setup, env, terminal);
+  if ("check" in command) return await (await late.check()).checkMain(command.check, env, terminal);
+  if ("setup" in command) return await (await late.setup()).setupMain(command.setup, env, terminal);
   const { request } = command;
   if ((request.do === "trace" || request.do === "untrace") && ![...TRACES, "all"].includes(request.what)) {
     const guess = suggestion(request.what, ["all", ...TRACES]);
@@ -234,8 +233,8 @@ async function transfer(
   terminal: Terminal,
 ): Promise<number> {
   const socket = controlSocketPath(env), spool = spoolPath(env);
-  if (what === "export") return await (await import("./export.ts")).exportQueue(socket, folder, terminal);
-  const { EXPORT_ID, exportedMessages, readKey, spooledMessages } = await import("./foreign_queue.ts");
+  if (what === "export") return await (await late.exporter()).exportQueue(socket, folder, terminal);
+  const { EXPORT_ID, exportedMessages, readKey, spooledMessages } = await late.foreignQueue();
   const messages = what === "import"
     ? exportedMessages(folder)
     : spooledMessages(folder, key === null ? null : readKey(key));
@@ -243,7 +242,7 @@ async function transfer(
   if (names.length > 0 && !names.includes(EXPORT_ID)) {
     return complain(terminal, `${folder} holds nothing that export wrote: messages are files with the ending .eml`);
   }
-  return await (await import("./import.ts")).importMessages(
+  return await (await late.importer()).importMessages(
     messages,
     { socket, spool },
     { again, label: what },
@@ -349,7 +348,7 @@ async function listOffline(
   format: Format,
   terminal: Terminal,
 ): Promise<number> {
-  const { listOffline } = await import("../../queue/mod.ts");
+  const { listOffline } = await late.queue();
   try {
     let found = message === null;
     for (const envelope of listOffline(spool, DEFAULTS.queue.ttlSeconds)) {

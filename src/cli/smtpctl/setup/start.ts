@@ -103,7 +103,7 @@ async function reasonNotToStart(
 
 async function answers(path: string): Promise<boolean> {
   try {
-    (await connectControl(path)).destroy();
+    (await connectControl(path)).close();
     return true;
   } catch (error) {
     if (error instanceof NotRunning) return false;
