@@ -111,10 +111,13 @@ ensure_test_tools() {
   # are loaded together.
   ensure_package postfix
   loading=
-  for package in opensmtpd libfaketime python3-dkim python3-authres rspamd; do
+  for package in opensmtpd libfaketime python3-dkim python3-authres rspamd pebble; do
     ensure_package $package &
     loading="$loading $!"
   done
   ensure_opendkim
   for pid in $loading; do wait "$pid" || :; done
+  for name in pebble pebble-challtestsrv; do
+    if [ -x "$tools/pebble/usr/bin/$name" ]; then link_tool pebble "usr/bin/$name"; fi
+  done
 }

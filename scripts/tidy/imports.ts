@@ -28,6 +28,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
     "src/programs",
     "src/login",
     "src/signer",
+    "src/acme",
     "src/advice",
     "src/checkup",
   ],

@@ -159,6 +159,9 @@ export const LANGUAGE_LIMITS = {
   tableFileBytes: 512 * 1024 * 1024,
   tag: 32,
   pkiPerListener: 32,
+  /** Names of one certificate (authorities take 100), and characters of a contact. */
+  acmeNames: 100,
+  acmeContact: 256,
   warnIntervals: 4,
   /** Clients wait 5 minutes for a banner at least (RFC 5321 §4.5.3.2.1); those that wait are sessions meanwhile. */
   bannerDelaySeconds: 60,

@@ -16,6 +16,7 @@ export const CONFIG_PLACES = ["/etc/vaultpost/smtpd.conf", "/etc/smtpd.conf", "/
 export const MAILNAME = "/etc/mailname";
 export const DEFAULT_ALIASES = "/etc/aliases";
 
+export const MACHINE_STATE = "/var/lib/vaultpost";
 const MACHINE_SPOOL = "/var/spool/vaultpost";
 
 /** Folder of the queue. `SMTPD_SPOOL` overrides it. */
@@ -30,7 +31,7 @@ export function isMachineSpool(env: Environment): boolean {
 
 /** Folder of what the daemon keeps that is no mail, such as certificates that it obtained. `SMTPD_STATE` overrides it. */
 export function statePath(env: Environment): string {
-  return env.get("SMTPD_STATE") || "/var/lib/vaultpost";
+  return env.get("SMTPD_STATE") || MACHINE_STATE;
 }
 
 /** Socket that smtpctl speaks to. `SMTPD_SOCKET` overrides it. */

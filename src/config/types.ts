@@ -170,8 +170,32 @@ export type Action = LocalAction | RelayAction;
 
 export interface Pki {
   readonly name: string;
+  /** Of `acme`: where the certificate and its key are kept, in one file, which is not there before the first certificate was obtained. */
   readonly certFile: string;
   readonly keyFile: string;
+  /** How the certificate is obtained; null when its files are the administrator's. */
+  readonly acme: AcmeOrder | null;
+}
+
+/** RFC 8555 §8 and RFC 8737. */
+export type AcmeChallenge = "http-01" | "tls-alpn-01" | "dns-01";
+
+/** `pki NAME acme URL`: a certificate that is obtained and renewed by the daemon. */
+export interface AcmeOrder {
+  /** URL of the authority's directory (RFC 8555 §7.1.1). */
+  readonly directory: string;
+  /** URLs `mailto:`. */
+  readonly contact: readonly string[];
+  readonly challenge: AcmeChallenge;
+  /** Program that adds and removes records of the DNS, for dns-01. */
+  readonly hook: string | null;
+  /** Names of the certificate in lower-case A-labels; `*.` may stand in front. */
+  readonly names: readonly string[];
+  readonly keyType: "ecdsa" | "rsa";
+  /** File of the authorities that the directory's own certificate may lead to; null for the public ones. */
+  readonly ca: string | null;
+  /** Where the authority is answered; a null address is any of this machine. */
+  readonly listen: { readonly address: string | null; readonly port: number };
 }
 
 /** A `dkim` line: a key that signs mail of its domain. */

@@ -6,7 +6,7 @@
 import type { Config, SourceLine } from "../config/mod.ts";
 import type { Certificates, KeyPair } from "../protocol/mod.ts";
 import { Fatal } from "./fatal.ts";
-import { authoritiesOf, loadAuthority, loadPair } from "./files.ts";
+import { authoritiesOf, loadAuthority, loadPki } from "./files.ts";
 
 /** Time between two looks at the files, in milliseconds. */
 const LOOK_MS = 60_000;
@@ -99,7 +99,16 @@ export class CertificateKeeper {
   }
 
   #loadPair(name: string, files: Config["pki"][string], at?: SourceLine): boolean {
-    const pair = loadPair(name, files, at), old = this.#pki[name];
+    const old = this.#pki[name];
+    const { pair, temporary } = loadPki(files, at);
+    // What was there before is better than one that nobody vouches for.
+    if (temporary && old !== undefined) return false;
+    if (temporary) {
+      this.#hooks.log(
+        "info",
+        `info: pki "${name}": until a certificate is obtained, clients are shown one that nobody vouches for`,
+      );
+    }
     this.#pki[name] = pair;
     return pair.cert !== old?.cert || pair.key !== old.key;
   }

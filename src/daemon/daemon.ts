@@ -6,7 +6,7 @@
 import type net from "node:net";
 import { dirname } from "node:path";
 import type { Config, Environment } from "../config/mod.ts";
-import { controlSocketPath, journalSocketPath, spoolPath, submissionSocketPath } from "../config/paths.ts";
+import { controlSocketPath, journalSocketPath, spoolPath, statePath, submissionSocketPath } from "../config/paths.ts";
 import { systemReason, type Trace } from "../events/mod.ts";
 import type {
   ControlToMain,
@@ -25,11 +25,12 @@ import { adoptSocket, detachDescriptor, unixDescriptor } from "../sockets/mod.ts
 import { KernelError, needDescriptors } from "../kernel/mod.ts";
 import { GivenSockets, type HostedWorker } from "../process/mod.ts";
 import { type MainChannel, type Processes, Supervisor } from "../supervisor/mod.ts";
+import { AcmeRequests } from "./acme/acme_requests.ts";
 import { CertificateKeeper } from "./certificates.ts";
 import { faultOfTable } from "./checks/advise.ts";
 import { HostCheck } from "./checkup/checkup.ts";
 import { Children } from "./machine/children.ts";
-import { claimSocket, claimSpool, removeIfPresent } from "./claim.ts";
+import { claimSocket, claimSpool, claimState, removeIfPresent } from "./claim.ts";
 import { LookupRequests } from "./lookup_requests.ts";
 import { backlogFor, ListeningSockets } from "./sockets/listening_sockets.ts";
 import { Fatal } from "./fatal.ts";
@@ -48,12 +49,13 @@ import { ResolverKeeper } from "./machine/resolver_keeper.ts";
 import { NameService } from "./machine/name_service.ts";
 import { makeProcesses, processPlans, protectCaches } from "./processes.ts";
 import { ProgramFiles } from "./program_files.ts";
+import { programUser } from "./programs.ts";
 import { Passwords } from "./machine/passwords.ts";
 import { loadQueueKeys } from "./queue_keys.ts";
 import { readSaltKey } from "./saltkey.ts";
 import { SessionAdmission } from "./sockets/session_admission.ts";
 import { readResolver, readServerName, resolverFiles } from "./machine/machine_names.ts";
-import { cutCertificates, cutKeys, cutSettings } from "./settings.ts";
+import { COMMAND_PATH, cutCertificates, cutKeys, cutSettings } from "./settings.ts";
 import { SigningKeys } from "./signing_keys.ts";
 import type { ChosenUsers } from "./users.ts";
 import { TableFiles } from "./table_files.ts";
@@ -126,6 +128,7 @@ class Daemon {
   #admission!: SessionAdmission;
   #certificates!: CertificateKeeper;
   #signingKeys!: SigningKeys;
+  #acme!: AcmeRequests;
   #stopWatching = () => {};
   #stopSigns = () => {};
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
@@ -208,6 +211,7 @@ class Daemon {
       },
       log: (level, text) => this.#log(level, text),
     });
+    this.#acme = this.#acmeRequests(config);
     this.#signingKeys = new SigningKeys(config, {
       onchange: (keys) => {
         const cut = cutKeys(keys);
@@ -227,6 +231,7 @@ class Daemon {
       users: this.#options.users?.users ?? null,
       certificates: this.#certificates.certificates,
       signing: this.#signingKeys.keys,
+      acme: this.#acme.certificates,
       queueKeys,
       listeners,
       saltKey,
@@ -277,6 +282,19 @@ class Daemon {
     const stops = [this.#certificates, this.#signingKeys, resolver].map((one) => one.watch(this.#clock.every));
     this.#stopWatching = () => stops.forEach((stop) => stop());
     return listeners;
+  }
+
+  #acmeRequests(config: Config): AcmeRequests {
+    const { env } = this.#options;
+    if (Object.values(config.pki).some(({ acme }) => acme !== null)) claimState(statePath(env));
+    return new AcmeRequests(config, {
+      clock: this.#clock,
+      hooks: () => ({ identity: Deno.uid() === 0 ? programUser(env) : null, path: COMMAND_PATH }),
+      onstored: () => this.#certificates.look(),
+      post: (message) => this.#supervisor.post("acme-main", 0, message),
+      closeDescriptor,
+      log: (level, text) => this.#log(level, text),
+    });
   }
 
   #givenSockets(): GivenSockets<HostedWorker> {
@@ -501,6 +519,7 @@ class Daemon {
     });
     supervisor.serve("delivery-main", (channel) => channel.onmessage = ({ role }) => supervisor.grow(role));
     supervisor.serve("privileged-main", (channel) => channel.onmessage = ({ role }) => supervisor.grow(role));
+    supervisor.serve("acme-main", (channel) => this.#acme.serve(channel));
     supervisor.serve("filter-main", (channel) => channel.onmessage = (message) => this.#receiveFromFilter(message));
     supervisor.serve("control-main", (channel) => {
       channel.onmessage = (request) => this.#answerControl(channel, request);
@@ -572,6 +591,7 @@ class Daemon {
         this.#supervisor.setVerbosity(request);
         return {};
       case "update-pki":
+        this.#acme.look();
         return { error: this.#certificates.reload() };
       case "update-dkim":
         return { error: this.#signingKeys.reload() };
@@ -658,6 +678,7 @@ class Daemon {
     this.#stopSigns();
     this.#stopWatching();
     this.#sockets?.close();
+    this.#acme?.close();
     await this.#supervisor?.stop();
     this.#programs.end("SIGKILL");
     for (const [path, mark] of this.#files) if (fileMark(path) === mark) removeIfPresent(path);
@@ -677,13 +698,14 @@ function fileMark(path: string): string | null {
 }
 
 /** How many isolates there are of the roles whose number depends on the machine or on the config. */
-function countsFor({ privileged, filter, lookup, signer }: Settings): Readonly<Record<PlannedCount, number>> {
+function countsFor({ privileged, filter, lookup, signer, acme }: Settings): Readonly<Record<PlannedCount, number>> {
   return {
     "per-core": navigator.hardwareConcurrency,
     "local-delivery": Object.keys(privileged.actions).length > 0 ? 1 : 0,
     programs: filter.tables.length > 0 || filter.filters!.length > 0 ? 1 : 0,
     logins: lookup.authTables.length > 0 ? 1 : 0,
     signing: signer.keys.length > 0 ? 1 : 0,
+    acme: acme.certificates.length > 0 ? 1 : 0,
   };
 }
 

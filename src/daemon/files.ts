@@ -4,7 +4,7 @@ import { Fatal, gatherNow } from "./fatal.ts";
 import type { Config, SourceLine } from "../config/mod.ts";
 import { systemReason } from "../events/mod.ts";
 import type { Certificates, KeyPair } from "../protocol/mod.ts";
-import { readBundle, readPair } from "../tls/mod.ts";
+import { readBundle, readPair, selfSignedCertificate } from "../tls/mod.ts";
 
 /** Certificates may be read by all, keys at most by their group (smtpd.conf(5)). */
 const CERT_MODE_MASK = 0o7022, KEY_MODE_MASK = 0o7037;
@@ -51,7 +51,11 @@ function readFile(path: string): { readonly info: Deno.FileInfo; readonly text: 
 }
 
 /** A certificate and its key that TLS can use; they may stand in one file. Throws Fatal, which begins with `at`. */
-export function loadPair(name: string, { certFile, keyFile }: Config["pki"][string], at?: SourceLine): KeyPair {
+export function loadPair(
+  name: string,
+  { certFile, keyFile }: Pick<Config["pki"][string], "certFile" | "keyFile">,
+  at?: SourceLine,
+): KeyPair {
   return placed(at, () => {
     // What is in the files comes first: with the two swapped, the mode of neither is what is wrong.
     const mistaken = contentFaults(certFile, keyFile);
@@ -65,6 +69,31 @@ export function loadPair(name: string, { certFile, keyFile }: Config["pki"][stri
     const files = certFile === keyFile ? certFile : `${certFile}, ${keyFile}`;
     throw new Fatal(`failed to load pki "${name}" (${files}): ${read.fault}`);
   });
+}
+
+/** So long before a certificate was obtained nobody waits; it is made anew at each start. */
+const TEMPORARY_DAYS = 90;
+
+/**
+ * The certificate of a line: of its files, or, as long as there is none that was obtained by ACME, one that nobody vouches for, so that TLS can be offered.
+ * Throws Fatal, which begins with `at`.
+ */
+export function loadPki(
+  { name, acme, ...files }: Config["pki"][string],
+  at?: SourceLine,
+): { readonly pair: KeyPair; readonly temporary: boolean } {
+  if (acme === null) return { pair: loadPair(name, files, at), temporary: false };
+  try {
+    return { pair: loadPair(name, files, at), temporary: false };
+  } catch (error) {
+    if (!(error instanceof Fatal)) throw error;
+    const pair = selfSignedCertificate({
+      name: name === "*" ? acme.names[0]! : name,
+      now: Date.now(),
+      days: TEMPORARY_DAYS,
+    });
+    return { pair, temporary: true };
+  }
 }
 
 /** What the files hold that is not what they are named for. Nothing of what cannot be read, which is reported later. */
@@ -153,7 +182,7 @@ export function loadCertificates(config: Config): Certificates {
   const pki: Record<string, KeyPair> = {}, ca: Record<string, string> = {};
   gatherNow([
     ...Object.entries(config.pki).map(([name, files]) => () => {
-      pki[name] = loadPair(name, files, config.declared[`pki ${name}`]);
+      pki[name] = loadPki(files, config.declared[`pki ${name}`]).pair;
     }),
     ...authoritiesOf(config).map(({ name, file, at }) => () => {
       ca[name] = loadAuthority(file, at);

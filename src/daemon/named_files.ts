@@ -13,7 +13,9 @@ export function namedFiles(config: Config): readonly string[] {
   const files = [
     config.file,
     ...Object.values(config.declared).map(({ file }) => file),
-    ...Object.values(pki).flatMap(({ certFile, keyFile }) => [certFile, keyFile]),
+    ...Object.values(pki).flatMap((
+      { certFile, keyFile, acme },
+    ) => [certFile, keyFile, ...acme?.ca == null ? [] : [acme.ca]]),
     ...Object.values(ca),
     ...dkim.map(({ keyFile }) => keyFile),
     ...encryption.flatMap((key) => key?.kind === "file" ? [key.path] : []),

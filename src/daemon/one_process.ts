@@ -37,12 +37,14 @@ const PROGRAMS: SeccompRules = { ...NO_PROGRAMS, exec: true };
 
 /** Returns the wall for a process with these settings that runs as the user `uid`. `files` returns what it may use where it starts no programs. */
 export function oneProcessWall(
-  settings: Pick<Settings, "filter" | "privileged">,
+  settings: Pick<Settings, "filter" | "privileged" | "acme">,
   uid: number,
   files: () => LandlockRules,
 ): OneProcessWall {
-  const { filter, privileged } = settings;
+  const { filter, privileged, acme } = settings;
   const programs = filter.tables.length > 0 || (filter.filters ?? []).length > 0 ||
+    // By its hook.
+    acme.certificates.some(({ challenge }) => challenge === "dns-01") ||
     // A user of any local action may name a command.
     Object.keys(privileged.actions).length > 0;
   if (!programs) return { seccomp: NO_PROGRAMS, landlock: files(), programs, uid };

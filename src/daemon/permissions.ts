@@ -49,6 +49,8 @@ const TABLE: Table = {
    * gives the permission up.
    */
   signer: ({ libcrypto }) => libcrypto === null ? {} : { ffi: [libcrypto] },
+  /** Obtains certificates: main connects it to the authority, and to no other host, and stores what it obtained. */
+  acme: () => ({}),
   /** Keeps the log and answers smtpctl and the admin page, whose connections are handed over by main. */
   control: () => ({}),
 };

@@ -127,7 +127,8 @@ function checkProgram(process: FilterProcess, program: string): void {
   if (reason !== null) throw fatal(process, `cannot run ${shown(program)}: ${reason}`);
 }
 
-function reasonAgainst(program: string): string | null {
+/** Why a program cannot be run; null when it can. */
+export function reasonAgainst(program: string): string | null {
   try {
     const info = Deno.statSync(program);
     if (!info.isFile) return "It is not a file";

@@ -9,6 +9,7 @@ import { limitsFor } from "../config/limits.ts";
 import { mailDirectory, spoolPath, VERSION } from "../config/paths.ts";
 import { MAC_KEY_OCTETS, type SrsKeys } from "../mac/mod.ts";
 import type {
+  AcmeCertificate,
   Certificates,
   ControlSettings,
   DeliverySettings,
@@ -44,6 +45,8 @@ export interface Surroundings {
   readonly listeners: readonly Listener[];
   /** Keys of DKIM that sign now; absent: none. */
   readonly signing?: readonly LoadedKey[];
+  /** Certificates that are obtained by ACME; absent: none. */
+  readonly acme?: readonly AcmeCertificate[];
   /** Null when stored mail is not encrypted. */
   readonly queueKeys: QueueKeys | null;
   /** See saltkey.ts. */
@@ -61,7 +64,7 @@ export interface Surroundings {
 const IDLE_TIMEOUT_MS = 300_000;
 
 /** PATH of programs and delivery commands: the system's default, nothing of the daemon's own environment. */
-const COMMAND_PATH = "/usr/bin:/bin";
+export const COMMAND_PATH = "/usr/bin:/bin";
 
 /** What the settings of several isolates have in common. */
 interface Common {
@@ -114,6 +117,7 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       signingMacKey: common.signingMacKey,
       libcrypto: signs(around) ? libcryptoPath() : null,
     },
+    acme: { shared, certificates: around.acme ?? [] },
     control: controlSettings(common),
   };
 }

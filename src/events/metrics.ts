@@ -5,7 +5,7 @@
  */
 
 /** Isolates that report statistics of their own. */
-export type MetricReporter = "queue" | "scheduler" | "relay" | "delivery";
+export type MetricReporter = "queue" | "scheduler" | "relay" | "delivery" | "acme";
 
 export interface Metric {
   /** A counter only grows while the daemon runs; a gauge may fall. */
@@ -25,6 +25,9 @@ const derived = (help: string, ...from: MetricReporter[]) => ({ kind: "counter",
 
 /** The statistics by key, sorted as `show stats` prints them. A key appears there once something touched it. */
 export const METRICS = {
+  "acme.certificate": counter("Certificates that were obtained or renewed by ACME.", "acme"),
+  "acme.expiry": gauge("When the first of the certificates of ACME ends, in seconds since the epoch.", "acme"),
+  "acme.failure": counter("Attempts to obtain a certificate by ACME that failed.", "acme"),
   "bounce.envelope": counter("Envelopes that written notices (DSN) report on.", "queue"),
   "bounce.message": counter("Notices (DSN) that were written.", "queue"),
   "control.session": gauge("Open connections to the control socket."),

@@ -6,6 +6,7 @@
  * no answer.
  */
 
+import { ACME_MAIN } from "./acme.ts";
 import { CONTROL_LOOKUP, CONTROL_QUEUE, CONTROL_RELAY, CONTROL_SCHEDULER } from "./control.ts";
 import type { Door, OwnSide } from "./door.ts";
 import { EVENT_DOORS } from "./events.ts";
@@ -62,6 +63,8 @@ export const DOORS = {
   "control-scheduler": CONTROL_SCHEDULER,
   "control-relay": CONTROL_RELAY,
   "control-lookup": CONTROL_LOOKUP,
+  /** Connections, files and programs for certificates that are obtained. */
+  "acme-main": ACME_MAIN,
   /** What only main may do, or may find out: see main.ts. */
   "smtp-main": SMTP_MAIN,
   "lookup-main": LOOKUP_MAIN,

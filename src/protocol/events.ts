@@ -148,6 +148,7 @@ export const EVENTS = {
   filter: TEXTS,
   login: TEXTS,
   signer: TEXTS,
+  acme: { ...TEXTS, ...counters("acme"), ...gauges("acme") },
 } as const satisfies Readonly<Record<string, { readonly [T in Event["type"]]?: EventFields<T> }>>;
 
 /** Roles that report to control. */
@@ -183,10 +184,11 @@ const OWNERS: readonly (readonly [RegExp, readonly Reporter[]])[] = [
   [/^filters?: /, ["filter"]],
   [/^lookup: /, ["lookup"]],
   [/^signer: /, ["signer"]],
+  [/^acme: /, ["acme"]],
   [/^(?:control|admin|isolate)[: ]/, []],
 ];
 /** Roles that meet strangers: a line of theirs that does not say so begins with their name. */
-const EXPOSED: readonly Reporter[] = ["smtp", "relay", "delivery", "privileged", "login"];
+const EXPOSED: readonly Reporter[] = ["smtp", "relay", "delivery", "privileged", "login", "acme"];
 
 /** The event with a text that cannot be taken for a line of another role: where it could, the name of its sender stands in front. */
 export function attributed(role: Reporter, event: Event): Event {

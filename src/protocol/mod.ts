@@ -2,6 +2,7 @@
  * Front door of the protocol folder: the types of what is said at the doors between isolates, and of the settings of each isolate. Values are
  * imported from their files; the checks of one isolate's doors from isolates/.
  */
+export type * from "./acme.ts";
 export type * from "./check.ts";
 export type * from "./control.ts";
 export type * from "./control_records.ts";

@@ -23,7 +23,7 @@ export const PROCESSES = {
   /** Talks to clients, with the connections that are handed to it. */
   front: { user: "smtpd", roles: ["smtp", "login", "control"], network: "own" },
   /** Talks to other hosts. */
-  out: { user: "smtpd", roles: ["relay", "lookup"], network: "connect" },
+  out: { user: "smtpd", roles: ["relay", "lookup", "acme"], network: "connect" },
   /** Keeps the mail, and the keys that sign it. */
   vault: { user: "smtpq", roles: ["queue", "scheduler", "signer"], network: "own" },
 } as const satisfies Readonly<Record<string, ProcessTraits>>;

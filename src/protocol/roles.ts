@@ -6,8 +6,8 @@
 
 /** How many isolates a role has at start: one, none before it is asked for, or what the plan of the system says under that word. */
 export type RoleCount = "one" | "on-demand" | PlannedCount;
-/** `per-core`: smtp; `local-delivery`, `programs`, `logins`, `signing`: 1 where the config has such a thing, else 0. */
-export type PlannedCount = "per-core" | "local-delivery" | "programs" | "logins" | "signing";
+/** `per-core`: smtp; `local-delivery`, `programs`, `logins`, `signing`, `acme`: 1 where the config has such a thing, else 0. */
+export type PlannedCount = "per-core" | "local-delivery" | "programs" | "logins" | "signing" | "acme";
 
 /** What the supervisor has to know of a role. */
 export interface RoleTraits {
@@ -50,6 +50,8 @@ export const ROLES = {
   // A password of an expensive hash is one turn: what takes longer than this is of no use to the client either.
   login: { count: "logins", stopOrder: 6, silentLooks: SHORT_SILENT_LOOKS },
   signer: { count: "signing", stopOrder: 5 },
+  // It speaks to authorities, and with whoever connects to the ports of their challenges. A key of RSA is made off its thread.
+  acme: { count: "acme", stopOrder: 1, silentLooks: SHORT_SILENT_LOOKS, exposed: true },
   smtp: { count: "per-core", stopOrder: 1, silentLooks: SHORT_SILENT_LOOKS, exposed: true },
 } as const satisfies Readonly<Record<string, RoleTraits>>;
 

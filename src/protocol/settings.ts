@@ -3,6 +3,7 @@
 import type { Mailbox } from "../envelope/mod.ts";
 import type { SrsKeys } from "../mac/mod.ts";
 import type {
+  AcmeOrder,
   Action,
   FilterStep,
   LimitsFor,
@@ -300,6 +301,35 @@ export interface LogTarget {
   readonly format: "text" | "json";
 }
 
+/** A certificate that is obtained by ACME. Main and the acme isolate have the key of the account. */
+export interface AcmeCertificate extends Omit<AcmeOrder, "hook" | "listen"> {
+  /** Of the `pki` line. */
+  readonly name: string;
+  /** PEM text of the authorities that the directory's certificate may lead to; null for the public ones. */
+  readonly ca: string | null;
+  /** Null before there is one. Lines of one directory have the same. */
+  readonly account: AcmeAccount | null;
+  /** The chain that is there, as PEM text; null before there is one. */
+  readonly chain: string | null;
+  /** As `put-off` said. */
+  readonly putOff: { readonly until: number; readonly failures: number };
+}
+
+/** An account of an authority, by the name of its directory. Secret. */
+export interface AcmeAccount {
+  /** PEM text. */
+  readonly key: string;
+  readonly url: string;
+  /** What the authority knows of it, as one text. */
+  readonly contact: string;
+}
+
+export interface AcmeSettings {
+  readonly shared: SharedSettings;
+  /** Empty: nothing is obtained. */
+  readonly certificates: readonly AcmeCertificate[];
+}
+
 export interface ControlSettings {
   readonly shared: SharedSettings;
   readonly admin: { readonly address: string; readonly port: number } | null;
@@ -332,5 +362,6 @@ export interface Settings {
   filter: FilterSettings;
   login: LoginSettings;
   signer: SignerSettings;
+  acme: AcmeSettings;
   control: ControlSettings;
 }

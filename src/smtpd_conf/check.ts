@@ -8,7 +8,12 @@ import { suggestion } from "../config/words.ts";
 /** Mistakes that belong to a line. */
 export function checkDraft(draft: Draft): Diagnostic[] {
   const found: Diagnostic[] = [];
-  for (const [name, { at, cert, key }] of draft.pki) {
+  for (const [name, { at, cert, key, acme }] of draft.pki) {
+    if (acme !== null) {
+      if (cert === null && key === null) continue;
+      found.push({ ...at, message: `pki "${shown(name)}" has files and "acme": one of both is needed` });
+      continue;
+    }
     if (cert === null) found.push({ ...at, message: `pki "${shown(name)}" has no cert` });
     if (key === null) found.push({ ...at, message: `pki "${shown(name)}" has no key` });
   }

@@ -16,6 +16,8 @@ export interface ConfigFiles {
   inspectTable?(backend: "db" | "passwd" | "sqlite", path: string): Pick<TableFile, "files" | "includes">;
   /** Absolute path of the program of this name. Throws an Error whose message says why there is none. Without it there are none at all. */
   programPath?(name: string): string;
+  /** Folder of what the daemon keeps, such as certificates that it obtains. That of the machine without it. */
+  readonly state?: string;
   /** The interfaces of this machine with their addresses, for the end of a message: `; interfaces: lo (127.0.0.1)`. Without it none are named. */
   interfaceList?(): string;
 }

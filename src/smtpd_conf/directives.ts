@@ -2,6 +2,7 @@
 
 import { systemReason } from "../events/mod.ts";
 import { expectDelay } from "./action.ts";
+import { parseAcme } from "./acme.ts";
 import type { Context } from "./context.ts";
 import type { SourceLine } from "../config/mod.ts";
 import { DEFERRED_LIMIT, LANGUAGE_LIMITS } from "../config/limits.ts";
@@ -64,14 +65,18 @@ export function parseCa({ cursor, draft }: Context, at: SourceLine): void {
 }
 
 /** After `pki`. Two lines of one name add up, so that each can give a part. */
-export function parsePki({ cursor, draft }: Context, at: SourceLine): void {
+export function parsePki(context: Context, at: SourceLine): void {
+  const { cursor, draft } = context;
   const name = expectDomain({ cursor });
   if (name === null) return;
-  const pki: PkiDraft = draft.pki.get(name) ?? { at, cert: null, key: null };
+  const pki: PkiDraft = draft.pki.get(name) ?? { at, cert: null, key: null, acme: null };
   // Known even if the rest of the line is wrong: what names it is then not a mistake too.
   draft.pki.set(name, pki);
   declare(draft, { kind: "pki", name }, pki.at);
-  parsePkiOptions({ cursor, draft }, pki);
+  if (cursor.acceptWord("acme")) {
+    if (pki.acme !== null) return cursor.fail(at, `pki "${shown(name)}" has "acme" already`);
+    pki.acme = parseAcme(context, name);
+  } else parsePkiOptions({ cursor, draft }, pki);
   // What a broken line lacks is not known.
   if (cursor.failed) {
     pki.cert ??= "";
@@ -95,7 +100,7 @@ function parsePkiOptions({ cursor, draft }: Pick<Context, "cursor" | "draft">, p
       const known =
         `${at.file}:${at.line}: warning: dhe ${dhe}: only elliptic curves (ECDHE) are offered, as by "dhe none"`;
       if (dhe !== "none") draft.warnings.push(known);
-    } else return cursor.unknownWord("pki option", ["cert", "key", "dhe"]);
+    } else return cursor.unknownWord("pki option", ["cert", "key", "dhe", "acme"]);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import type { Named } from "./cursor.ts";
 import type {
+  AcmeOrder,
   Action,
   Config,
   DkimLine,
@@ -15,6 +16,7 @@ import type {
   TableFile,
   TableProgram,
 } from "../config/mod.ts";
+import { acmePairFile } from "../config/acme.ts";
 import { BUILTIN_TABLES, DEFAULTS } from "../config/defaults.ts";
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -33,6 +35,7 @@ export interface PkiDraft {
   readonly at: SourceLine;
   cert: string | null;
   key: string | null;
+  acme: AcmeOrder | null;
 }
 
 export interface FilterDraft {
@@ -151,8 +154,8 @@ export function emptyDraft(): Draft {
   };
 }
 
-/** The finished configuration; when something was wrong, what there is of it. */
-export function finishDraft(file: string, draft: Draft): Config {
+/** The finished configuration; when something was wrong, what there is of it. `state`: the folder of certificates that are obtained. */
+export function finishDraft(file: string, draft: Draft, state: string): Config {
   const tables: Record<string, StaticTable> = {};
   const tableFiles: Record<string, TableFile> = {};
   const programs: Record<string, TableProgram> = {};
@@ -164,9 +167,12 @@ export function finishDraft(file: string, draft: Draft): Config {
   for (const [name, { table }] of draft.tables) if (table !== null) setOwn(tables, name, table);
   for (const [name, file] of draft.tableFiles) setOwn(tableFiles, name, file);
   for (const [name, program] of draft.programs) setOwn(programs, name, program);
-  for (const [name, { cert, key }] of draft.pki) {
-    // Paths of lines that are wrong are empty.
-    if (cert && key) setOwn(pki, name, { name, certFile: cert, keyFile: key });
+  for (const [name, { cert, key, acme }] of draft.pki) {
+    if (acme !== null) {
+      const path = acmePairFile(state, { name, directory: acme.directory });
+      setOwn(pki, name, { name, certFile: path, keyFile: path, acme });
+    } // Paths of lines that are wrong are empty.
+    else if (cert && key) setOwn(pki, name, { name, certFile: cert, keyFile: key, acme });
   }
   return {
     file,

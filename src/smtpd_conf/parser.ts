@@ -18,7 +18,7 @@ import { parseMatch } from "./match.ts";
 import { parseQueue } from "./queue.ts";
 import { parseTableDirective } from "./table.ts";
 import type { Diagnostic, ParseResult, SourceLine } from "../config/mod.ts";
-import { UNIT_CREDENTIALS } from "../config/paths.ts";
+import { MACHINE_STATE, UNIT_CREDENTIALS } from "../config/paths.ts";
 import { shown } from "../config/values.ts";
 import { BEFORE_6_4, DIRECTIVES, RESERVED } from "../config/words.ts";
 
@@ -70,6 +70,7 @@ export function parseConfig(file: string, options: ParseOptions): ParseResult {
   const macros = new Macros(options.defines);
   const lexer = new Lexer(file, text, macros);
   const draft = emptyDraft();
+  const state = options.files.state ?? MACHINE_STATE;
   const cursor = new Cursor(lexer, (name) => {
     return name.kind === "macro" ? macros.placeOf(name.name) : draft.declared.get(declaredKey(name));
   }, options.credentials ?? UNIT_CREDENTIALS);
@@ -83,7 +84,7 @@ export function parseConfig(file: string, options: ParseOptions): ParseResult {
   if (!cursor.tooMany) diagnostics.push(...checkDraft(draft));
   const fatal = diagnostics.length === 0 ? checkWhole(draft) : cursor.tooMany ? "too many errors" : null;
   if (diagnostics.length > 0 || fatal !== null) {
-    return { ok: false, diagnostics, fatal, partial: finishDraft(file, draft) };
+    return { ok: false, diagnostics, fatal, partial: finishDraft(file, draft, state) };
   }
   const { key, extra } = draft.srs;
   if (key === null && extra !== null) {
@@ -99,7 +100,7 @@ export function parseConfig(file: string, options: ParseOptions): ParseResult {
     );
   return {
     ok: true,
-    config: finishDraft(file, draft),
+    config: finishDraft(file, draft, state),
     warnings: [...draft.warnings, ...unused],
     notes: unusedWarnings(draft),
   };

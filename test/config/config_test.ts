@@ -314,14 +314,63 @@ for (const { text, want } of secure) {
 
 // The rest
 
+/** What a line with `acme` says, besides the defaults. */
+function acmePki(name: string, more: object): object {
+  const file = `/var/lib/vaultpost/acme/ca.example~3a14000_dir/${name === "*" ? "_" : name}.pem`;
+  const defaults = {
+    directory: "https://ca.example:14000/dir",
+    contact: [],
+    challenge: "http-01",
+    hook: null,
+    names: [name],
+    keyType: "ecdsa",
+    ca: null,
+    listen: { address: null, port: 80 },
+  };
+  return { name, certFile: file, keyFile: file, acme: { ...defaults, ...more } };
+}
+
 const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
   {
     text: 'pki A.b cert "/x"\npki a.B key "/y" dhe NONE',
-    want: { pki: { "a.b": { name: "a.b", certFile: "/x", keyFile: "/y" } } },
+    want: { pki: { "a.b": { name: "a.b", certFile: "/x", keyFile: "/y", acme: null } } },
   },
   {
     text: 'pki a cert "/x" key "/y"\npki a cert "/z"',
-    want: { pki: { a: { name: "a", certFile: "/z", keyFile: "/y" } } },
+    want: { pki: { a: { name: "a", certFile: "/z", keyFile: "/y", acme: null } } },
+  },
+  {
+    text: 'pki Mx.a acme "https://ca.example:14000/dir"',
+    want: { pki: { "mx.a": acmePki("mx.a", {}) } },
+  },
+  {
+    text: 'pki mx.a acme "https://ca.example:14000/dir" contact "x@a.b" challenge tls-alpn-01 key rsa ca "/ca" ' +
+      'names { "MX.a", "bücher.example" } listen on "[::1]" port 8443',
+    want: {
+      pki: {
+        "mx.a": acmePki("mx.a", {
+          contact: ["mailto:x@a.b"],
+          challenge: "tls-alpn-01",
+          keyType: "rsa",
+          ca: "/ca",
+          names: ["xn--bcher-kva.example", "mx.a"],
+          listen: { address: "::1", port: 8443 },
+        }),
+      },
+    },
+  },
+  {
+    text: 'pki "*" acme "https://ca.example:14000/dir" challenge dns-01 hook "/bin/h" names { "*.a.b" }',
+    want: {
+      pki: {
+        "*": acmePki("*", {
+          challenge: "dns-01",
+          hook: "/bin/h",
+          names: ["*.a.b"],
+          listen: { address: null, port: 0 },
+        }),
+      },
+    },
   },
   { text: 'ca "*" cert "/x"', want: { ca: { "*": "/x" } } },
   { text: "smtp max-message-size 10M", want: { smtp: { ...DEFAULTS.smtp, maxMessageBytes: 10_485_760 } } },

@@ -109,6 +109,7 @@ const options: ReadonlyArray<readonly [RegExp, readonly string[]]> = [
   [/^admin listen on/, ["port"]],
   [/^dmarc reports/, ["from"]],
   [/^pki/, ["cert", "key", "dhe none"]],
+  [/^pki/, ["acme", "contact", "names", "challenge dns-01", "hook", "listen on", "port", "key rsa", "ca"]],
   [/^ca/, ["cert"]],
   [/^bounce/, ["warn-interval"]],
   [/^queue/, ["ttl"]],

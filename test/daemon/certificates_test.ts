@@ -42,6 +42,7 @@ function withKeeper(body: (world: World) => void): void {
       name,
       certFile: `${folder}/live/${name}.pem`,
       keyFile: `${folder}/live/${name}.key`,
+      acme: null,
       dhe: "none" as const,
     });
     const keeper = new CertificateKeeper(
@@ -96,7 +97,7 @@ Deno.test("loadPair(): what the files hold comes before their modes; what is wro
     const cert = `${folder}/one/mx.pem`, key = `${folder}/one/mx.key`, open = `${folder}/open.key`;
     const faults = (certFile: string, keyFile: string): readonly string[] => {
       try {
-        loadPair("mx", { name: "mx", certFile, keyFile }, { file: "c", line: 7 });
+        loadPair("mx", { certFile, keyFile }, { file: "c", line: 7 });
       } catch (error) {
         if (error instanceof Fatal) return error.faults;
         throw error;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { beyondWall, describeOneProcess, oneProcessWall, putUpWall } from "../../src/daemon/one_process.ts";
 import { oneProcessFiles } from "../../src/daemon/one_process_files.ts";
 
-const RELAY = { filter: { tables: [], filters: [] }, privileged: { actions: {} } };
+const RELAY = { filter: { tables: [], filters: [] }, privileged: { actions: {} }, acme: { certificates: [] } };
 const CASES = [
   ["only relays", RELAY, 0],
   ["has a table program", { ...RELAY, filter: { tables: [{}], filters: [] } }, 2],

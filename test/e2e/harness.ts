@@ -21,6 +21,7 @@ const QUIET = { VAULTPOST_OWNER_WARNED: "1" };
  * all runs in one process, as for everybody else.
  */
 const WALLED: ReadonlySet<string> = new Set([
+  "acme",
   "auth",
   "certificates",
   "delivery",

@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
+import { freePort } from "../ports.ts";
 import { Client } from "./client.ts";
 import { install } from "./filter_harness.ts";
 import { type Daemon, DOMAIN, maildirConfig, within } from "./harness.ts";
@@ -19,7 +20,7 @@ import { HAS_WALLS, type Walled, withWalled } from "./walled_daemon.ts";
 const ignore = !HAS_WALLS;
 
 interface Row {
-  readonly who: "smtp-0" | "relay" | "lookup" | "control";
+  readonly who: "smtp-0" | "relay" | "lookup" | "control" | "acme";
   readonly door: string;
   readonly payload: string;
   /** What the log says; null: it is not for anybody to see. */
@@ -46,6 +47,8 @@ const UNHEARD: readonly Row[] = [
     "lines of others",
     /^smtp: 0000000000000000 mda delivery result=Ok\\n\\\^\[\[2Jcrit: queue: forged$/,
   ),
+  // Of no line of the configuration, or not of its names: it gets no connection, no port, no program and no file.
+  row("acme", "main", "other lines", null),
   row(
     "relay",
     "relay-queue",
@@ -56,6 +59,7 @@ const UNHEARD: readonly Row[] = [
 
 /** Whoever says this is replaced, with the process that it lives in. */
 const REFUSED: readonly Row[] = [
+  row("acme", "main", "stop", /main refuses what isolate acme said: .*"stop" may not come from there/),
   row(
     "smtp-0",
     "smtp-queue",
@@ -132,7 +136,9 @@ Deno.test(
       const key = `${daemon.folder}/e1.key`;
       const pem = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
       Deno.writeTextFileSync(key, pem as string, { mode: 0o600 });
-      return `dkim "example.org" selector "e1" key "${key}"\n` +
+      // Nobody answers there: the isolate stands, and waits.
+      return `pki "mx.example.org" acme "https://127.0.0.1:1/directory" listen on 127.0.0.1 port ${freePort()}\n` +
+        `dkim "example.org" selector "e1" key "${key}"\n` +
         `${quiet!.replace("proc-exec", "proc quiet")}\nfilter quiet proc quiet\ntable users { "u" = "x" }\n` +
         maildirConfig(daemon).replace(/^(listen on 127.*)$/m, "$1 filter quiet auth-optional <users>") +
         `action "out" relay filter quiet dkim\nmatch from any for domain "relay.test" action "out"\n`;
@@ -144,7 +150,7 @@ Deno.test(
       /** Where the log stood when each process was replaced last. */
       const since = { front: 0, out: 0 };
       const say = async ({ who, door, payload }: Row) => {
-        const { asker, answerer } = sidesOf((door === "main" ? "smtp-main" : door) as DoorName);
+        const { asker, answerer } = sidesOf((door === "main" ? `${roleOf(who)}-main` : door) as DoorName);
         // The door stands when both of its sides are there again.
         const sides = [asker, answerer].map((side) => side === "main" ? null : processOf(side));
         const opened = Math.max(...sides.map((side) => side === "front" || side === "out" ? since[side] : 0));

@@ -77,6 +77,7 @@ Deno.test("what main takes, and from whom", () => {
     for (const sample of list) tryAll(checks.get(type)!, { type, ...sample }, `main ${type}`);
   }
   assert.deepEqual(DOOR_NAMES.filter((name) => name.endsWith("-main")).sort(), [
+    "acme-main",
     "control-main",
     "delivery-main",
     "filter-main",

@@ -36,6 +36,7 @@ const LOADED: Readonly<Record<Role, readonly string[]>> = {
   forward: ["delivery"],
   filter: ["programs"],
   login: ["login", "sasl"],
+  acme: ["acme", "config/protocols.ts", "tls"],
   signer: ["bounded_map.ts", "mac", "mail_auth", "net", "signer"],
   smtp: [
     ...["bounded_map.ts", "config/limits.ts", "config/paths.ts", "config/protocols.ts", "config/refusal.ts", "date.ts"],

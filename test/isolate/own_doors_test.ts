@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { DOOR_NAMES, DOORS } from "../../src/protocol/doors.ts";
 import { checksOf, type Door, type OwnSide, sidesOf } from "../../src/protocol/door.ts";
+import { ACME_DOORS } from "../../src/protocol/isolates/acme.ts";
 import { CONTROL_DOORS } from "../../src/protocol/isolates/control.ts";
 import { DELIVERY_DOORS } from "../../src/protocol/isolates/delivery.ts";
 import { PRIVILEGED_DOORS } from "../../src/protocol/isolates/privileged.ts";
@@ -34,6 +35,7 @@ const OWN: { readonly [R in Role]: OwnDoors<R> } = {
   filter: FILTER_DOORS,
   login: LOGIN_DOORS,
   signer: SIGNER_DOORS,
+  acme: ACME_DOORS,
   smtp: SMTP_DOORS,
 };
 

@@ -24,6 +24,7 @@ const ROLES: readonly Role[] = [
   "filter",
   "login",
   "signer",
+  "acme",
   "control",
 ];
 
@@ -53,6 +54,7 @@ const ALLOWED: Readonly<Record<Role, readonly string[]>> = {
   filter: ["start the program of the config"],
   login: [],
   // OpenSSL's RSA, where this machine has it. It is given up at start.
+  acme: [],
   signer: libcrypto === undefined ? [] : ["use libcrypto"],
   control: [],
 };
@@ -136,7 +138,7 @@ async function probe(
   const supervisor = new Supervisor({
     settings: Object.fromEntries(ROLES.map((role) => [role, { ...settings[role], probe: targets }])) as never,
     grants: grantsFor(settings),
-    counts: { "per-core": 1, "local-delivery": 1, programs: 1, logins: 1, signing: 1 },
+    counts: { "per-core": 1, "local-delivery": 1, programs: 1, logins: 1, signing: 1, acme: 1 },
     entry: () => new URL("./probe_worker.ts", import.meta.url),
     verbose: false,
     traces: [],

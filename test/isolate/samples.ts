@@ -309,6 +309,24 @@ export const SAMPLES: {
   "relay-filter": { asks: toFilter, answers: fromFilter },
   "smtp-signer": signer,
   "queue-signer": signer,
+  "acme-main": {
+    asks: {
+      connect: [{ call: 1, pki: "mx.example.org" }],
+      listen: [{ call: 1, pki: "mx.example.org" }],
+      unlisten: [{ pki: "mx.example.org" }],
+      hook: [{ call: 1, pki: "mx.example.org", action: "present", name: "mx.example.org", value: "0".repeat(43) }],
+      account: [{ call: 1, pki: "mx.example.org", key: "k", url: "u", contact: "" }],
+      certificate: [{ call: 1, pki: "mx.example.org", cert: "c", key: "k" }],
+      "put-off": [{ pki: "mx.example.org", until: 1, failures: 1 }],
+    },
+    answers: {
+      connected: [{ call: 1, descriptor: 9 }],
+      "not-connected": [{ call: 1, reason: "r" }],
+      done: [{ call: 1, error: null }, { call: 1, error: "e" }],
+      session: [{ descriptor: 9, pki: "mx.example.org" }],
+      look: [{}],
+    },
+  },
   "lookup-login": {
     asks: {
       verify: [{ call: 1, hash: "h", password: "p" }],
@@ -567,4 +585,5 @@ export const SAMPLES: {
   "filter-control": { asks: text, answers: {} },
   "login-control": { asks: text, answers: {} },
   "signer-control": { asks: text, answers: {} },
+  "acme-control": { asks: { ...text, ...count("acme.failure"), ...gauge("acme.expiry") }, answers: {} },
 };

@@ -6,6 +6,7 @@ import {
   credentialsPath,
   PRODUCT,
   spoolPath,
+  statePath,
   submissionSocketPath,
   VERSION,
 } from "../../config/paths.ts";
@@ -146,6 +147,7 @@ function configFiles(guard: FileGuard, env: Environment): ParseOptions["files"] 
       return readTableBytes(path);
     },
     inspectTable: (backend, path) => inspectTableFile(backend, path, openMachine()),
+    state: statePath(env),
     programPath: (name) => findProgram(name, env),
     interfaceList,
   };

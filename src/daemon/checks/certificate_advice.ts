@@ -13,6 +13,8 @@ const DAY_MS = 86_400_000;
 /** `file:line: warning: …` for each certificate that is used. `now`: milliseconds of Date. What cannot be loaded is reported elsewhere. */
 export function certificateWarnings(config: Config, serverName: string, now: number): string[] {
   return Object.entries(config.pki).flatMap(([name, files]) => {
+    // The daemon renews it, and has it for the names that the line says.
+    if (files.acme !== null) return [];
     const at = config.declared[`pki ${name}`] ?? { file: config.file, line: 0 };
     let certificate: X509Certificate;
     try {

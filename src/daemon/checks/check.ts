@@ -8,6 +8,7 @@ import { regexFault } from "../../tables/mod.ts";
 import { spoolFault } from "./spool_guard.ts";
 import { listenWarnings } from "./advise.ts";
 import { Fatal, gather } from "../fatal.ts";
+import { acmeCertificates, checkAcme } from "../acme/acme_files.ts";
 import { loadCertificates, readIfPresent } from "../files.ts";
 import { resolveListeners } from "../sockets/listeners.ts";
 import { NameService } from "../machine/name_service.ts";
@@ -50,6 +51,7 @@ export async function checkConfig(
     signing,
     // Nothing is started, so the key of the encryption is not read.
     queueKeys: null,
+    acme: acmeCertificates(config, { files: false }),
     listeners,
     // Nothing is started: the secret is not needed.
     saltKey: new Uint8Array(),
@@ -84,6 +86,7 @@ export async function machineFaults(
       () => loadCertificates(config),
       () => loadSigningKeys(config),
       () => checkQueueKeys(config),
+      () => checkAcme(config),
       async () => {
         const { spoolOwners } = await chooseUsers(env, { oneUser });
         const fault = spoolFault(spoolPath(env), Deno.uid() ?? 0, spoolOwners);

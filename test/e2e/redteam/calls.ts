@@ -1,7 +1,7 @@
 /** The numbers of the questions that attackers ask: each role has its own, which no isolate comes to by itself. */
 
 /** The roles that strangers' input reaches, or that live with one that it reaches. */
-export const OWNED = ["smtp", "relay", "lookup", "login", "control"] as const;
+export const OWNED = ["smtp", "relay", "lookup", "login", "control", "acme"] as const;
 export type Owned = typeof OWNED[number];
 
 const CALLS = 1e9;

@@ -75,6 +75,8 @@ const LAST: { readonly [N in Exclude<AskedDoor, SilentDoor>]: (known: Known, own
   "lookup-main": () => ({ ...lastOf("lookup"), type: "account", name: "nosuch" }),
   "lookup-control": lastEvent("lookup"),
   "login-control": lastEvent("login"),
+  "acme-main": () => ({ ...lastOf("acme"), type: "connect", pki: "nosuch" }),
+  "acme-control": lastEvent("acme"),
   "control-queue": () => ({ ...lastOf("control"), type: "damaged" }),
   "control-scheduler": () => ({ ...lastOf("control"), type: "states", ids: [] }),
   "control-relay": () => ({ ...lastOf("control"), type: "show", what: "routes" }),

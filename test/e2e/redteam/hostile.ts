@@ -61,6 +61,18 @@ const PAYLOADS: Readonly<Record<string, (post: Post) => readonly unknown[]>> = {
   "an answer to nothing": () => [{ type: "tested", call: 7, found: true }],
   "a wrong slice": () => [{ type: "remove", call: 7, target: { ids: [7] }, after: "" }],
   "a wrong delay": () => [{ type: "reschedule", ids: ["../../etc/shadow"] }],
+  // Of acme.
+  "other lines": () => {
+    const known = { pki: "mx.example.org" }, text = "../../../../tmp/owned";
+    const hook = { type: "hook", action: "present", value: "0".repeat(43) };
+    return [
+      { type: "connect", pki: text },
+      { type: "account", pki: text, key: "k", url: "u", contact: "" },
+      { ...hook, ...known, name: "mx.example.org" },
+      { ...hook, ...known, name: "example.net" },
+      { type: "certificate", ...known, cert: "-----BEGIN CERTIFICATE-----", key: "k" },
+    ].map((message, at) => ({ ...message, call: calls.first + at }));
+  },
   // Of a relay.
   "others' bodies": ({ message, envelope }) => [
     { type: "open", call: calls.first, message, ids: [envelope] },

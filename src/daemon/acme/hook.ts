@@ -1,0 +1,108 @@
+/** Runs the hook of dns-01: a program of the administrator that adds a record to the DNS or takes it away. One at a time, for a bounded time. */
+
+import type { Clock } from "../../clock.ts";
+import { systemReason } from "../../events/mod.ts";
+
+export interface HookRun {
+  /** Absolute path: started as it is, through no shell. */
+  readonly program: string;
+  readonly args: readonly string[];
+  /** The user that it runs as; null for the daemon's own user. */
+  readonly identity: { readonly uid: number; readonly gid: number } | null;
+  /** PATH of the program. */
+  readonly path: string;
+}
+
+/** It may wait until the servers of the zone have the record. */
+export const HOOK_MS = 300_000;
+/** After SIGTERM. */
+const KILL_AFTER_MS = 5_000;
+/** Of its standard error, for the log. */
+const MAX_ERROR_OCTETS = 4096;
+
+export class Hooks {
+  readonly #clock: Pick<Clock, "after">;
+  #running: Deno.ChildProcess | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(clock: Pick<Clock, "after">) {
+    this.#clock = clock;
+  }
+
+  /** Runs one when those before it have ended. Returns why it failed, or null. */
+  run(hook: HookRun): Promise<string | null> {
+    const result = this.#last.then(() => this.#run(hook));
+    this.#last = result;
+    return result;
+  }
+
+  /** Ends the one that runs. */
+  end(): void {
+    this.#signal("SIGTERM");
+  }
+
+  #signal(signal: Deno.Signal): void {
+    try {
+      this.#running?.kill(signal);
+    } catch {
+      // It has ended already.
+    }
+  }
+
+  async #run({ program, args, identity, path }: HookRun): Promise<string | null> {
+    const what = `the hook ${program} ${args[0]}`;
+    let child: Deno.ChildProcess;
+    try {
+      child = new Deno.Command(program, {
+        args: [...args],
+        cwd: "/",
+        clearEnv: true,
+        env: { PATH: path },
+        stdin: "null",
+        stdout: "null",
+        stderr: "piped",
+        // A session of its own: signals of a terminal are not for it.
+        detached: true,
+        ...identity ?? {},
+      }).spawn();
+    } catch (error) {
+      return `${what} cannot be started: ${systemReason(error)}`;
+    }
+    this.#running = child;
+    let late = false;
+    let cancelKill = () => {};
+    const cancel = this.#clock.after(HOOK_MS, () => {
+      late = true;
+      this.#signal("SIGTERM");
+      cancelKill = this.#clock.after(KILL_AFTER_MS, () => this.#signal("SIGKILL"));
+    });
+    const words = firstOctets(child.stderr);
+    const { code, signal } = await child.status;
+    cancel();
+    cancelKill();
+    this.#running = null;
+    if (code === 0 && signal === null) return null;
+    const end = late
+      ? `took longer than ${HOOK_MS / 1000} s`
+      : signal === null
+      ? `ended with status ${code}`
+      : `was ended by ${signal}`;
+    const line = (await words).trim().split("\n").at(-1)!;
+    return `${what} ${end}${line === "" ? "" : `: ${line}`}`;
+  }
+}
+
+/** Reads a stream to its end, and returns the first octets of it as text. Never rejects. What it has started may hold it open: that is not waited for. */
+async function firstOctets(stream: ReadableStream<Uint8Array>): Promise<string> {
+  let text = "";
+  const decoder = new TextDecoder();
+  try {
+    for await (const bytes of stream) {
+      if (text.length < MAX_ERROR_OCTETS) text += decoder.decode(bytes, { stream: true });
+      if (text.length >= MAX_ERROR_OCTETS) break;
+    }
+  } catch {
+    // What there is has to do.
+  }
+  return text.slice(0, MAX_ERROR_OCTETS);
+}

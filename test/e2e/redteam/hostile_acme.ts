@@ -1,0 +1,4 @@
+/** The real acme isolate, which can be turned: see hostile.ts. */
+
+import "./hostile.ts";
+import "../../../workers/acme.ts";
