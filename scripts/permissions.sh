@@ -113,7 +113,7 @@ become() {
           ;;
         *)
           set -- --allow-read${reads:+="$reads"} --allow-write${writes:+="$writes"} \
-            --allow-net="unix:$socket" --allow-sys=uid --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_DKIM,SMTPD_STATE "$@"
+            --allow-net="unix:$socket" --allow-sys=uid --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_DKIM,SMTPD_STATE,TERM "$@"
           ;;
       esac
       ;;

@@ -8,7 +8,7 @@ import type { Check, Fields, Target } from "../protocol/mod.ts";
 import { either, flag, list, matching, nullOr, oneOf, record, text, whole } from "../protocol/check.ts";
 import { blocklists } from "../protocol/checkup.ts";
 import { envelopeId, messageId } from "../protocol/shapes.ts";
-import { MAX_DISCOVER_MESSAGES } from "./protocol.ts";
+import { LEAST_TOP_MS, MAX_DISCOVER_MESSAGES, MOST_TOP_MS } from "./protocol.ts";
 
 const domain = matching(/^[^\s@/]{1,255}$/, "a domain");
 const subsystem = oneOf("mda", "mta", "smtp");
@@ -36,6 +36,7 @@ const REQUESTS = {
   /** Checks this host, and asks these blocklists. */
   check: [{ blocklists }],
   monitor: [{}],
+  top: [{ intervalMs: whole({ least: LEAST_TOP_MS, most: MOST_TOP_MS }) }],
   stop: [{}],
   "update-pki": [{}],
   "update-dkim": [{}],

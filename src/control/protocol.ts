@@ -4,8 +4,8 @@
  */
 
 import type { EnvelopeId, MessageId } from "../envelope/mod.ts";
-import type { Finding } from "../protocol/mod.ts";
 import type { MonitorSample } from "../events/mod.ts";
+import type { Finding, HostRecord, LaneRecord } from "../protocol/mod.ts";
 
 /** Octets of a request line with its end. The longest request names one table or macro. */
 export const MAX_REQUEST_BYTES = 4096;
@@ -17,6 +17,8 @@ export const LINGER_MS = 2_000;
 export const REQUEST_TIMEOUT_MS = 10_000;
 /** Time between two samples of `monitor`. */
 export const MONITOR_PERIOD_MS = 1000;
+/** Bounds of the time between two samples of `top`. */
+export const LEAST_TOP_MS = 100, MOST_TOP_MS = 60_000;
 /** Messages that one `discover` names at most. */
 export const MAX_DISCOVER_MESSAGES = 50;
 
@@ -30,6 +32,41 @@ export interface Unchanged {
 export type JsonRecord = { readonly [name: string]: JsonValue };
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonRecord;
 
+/** What is counted while someone looks on. */
+export interface Rates {
+  /** Messages that were accepted. */
+  readonly accepted: number;
+  /** Deliveries to mailboxes and commands here, and to other hosts. */
+  readonly delivered: number;
+  readonly relayed: number;
+  /** Deliveries of both kinds that failed for now, and for good. */
+  readonly deferred: number;
+  readonly failed: number;
+  /** Commands that were refused. */
+  readonly refused: number;
+}
+
+/** One look of `top`. Times in ms since the epoch. */
+export interface TopSample {
+  readonly serverName: string;
+  readonly at: number;
+  readonly uptimeSeconds: number;
+  /** Per second since the sample before; null in the first one. */
+  readonly rates: Rates | null;
+  readonly sessions: number;
+  readonly relaySessions: number;
+  readonly localDeliveries: number;
+  readonly envelopes: number;
+  readonly inflight: number;
+  readonly oldestAt: number | null;
+  readonly paused: readonly string[];
+  /** How many lanes there are; `lanes` are the largest and the oldest of them. */
+  readonly laneCount: number;
+  readonly lanes: readonly LaneRecord[];
+  /** The slowest. */
+  readonly hosts: readonly HostRecord[];
+}
+
 export type ControlAnswer =
   /** One line of output. */
   | { readonly line: string }
@@ -40,6 +77,7 @@ export type ControlAnswer =
   | { readonly sample: MonitorSample }
   /** One finding of a check of this host. */
   | { readonly finding: Finding }
+  | { readonly top: TopSample }
   /** An envelope of an export, as the text of its file. */
   | { readonly envelope: EnvelopeId; readonly text: string }
   /** The database file has so many octets and is not written; say so again with this number, and at the end. */

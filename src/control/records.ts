@@ -4,7 +4,7 @@ import { type Envelope, formatMailbox, messageOf, NOTIFY, type ReversePath } fro
 import type { Statistic } from "../events/mod.ts";
 import type { DamagedEntry, DkimKeyState, ProcessWalls, RelayToControl, RunState } from "../protocol/mod.ts";
 import { flagsOf, type ListedEnvelope } from "./listing.ts";
-import type { JsonRecord, JsonValue } from "./protocol.ts";
+import type { JsonRecord, JsonValue, TopSample } from "./protocol.ts";
 
 /** Of `show queue`. `state` is null when the daemon is down. */
 export function queueRecord(envelope: ListedEnvelope, state: RunState | null): JsonRecord {
@@ -121,8 +121,8 @@ export function dkimRecord({ domain, selector, use, state, ok, text }: DkimKeySt
 export function relayRecords(answer: Extract<RelayToControl, { type: "records" }>): JsonRecord[] {
   const { hosts = [], routes = [], relays = [], hoststats = [] } = answer;
   return [
-    ...hosts.map(({ address, name, references, connections, lastConnectAt }) => {
-      return { address, name, references, connections, lastConnectAt: time(lastConnectAt) };
+    ...hosts.map(({ address, name, references, connections, lastConnectAt, transactionMs }) => {
+      return { address, name, references, connections, lastConnectAt: time(lastConnectAt), transactionMs };
     }),
     ...routes.map(({ route, source, host, isNew, disabled, connections, errors, penalty, enabledAt }) => {
       return { route, source, host, isNew, disabled, connections, errors, penalty, enabledAt: time(enabledAt) };
@@ -133,6 +133,26 @@ export function relayRecords(answer: Extract<RelayToControl, { type: "records" }
     }),
     ...hoststats.map(({ domain, at, status }) => ({ domain, at: time(at), status })),
   ];
+}
+
+/** Of a look of `top`. */
+export function topRecord(sample: TopSample): JsonRecord {
+  const { rates, oldestAt, lanes, hosts, at, ...numbers } = sample;
+  return {
+    at: time(at),
+    ...numbers,
+    oldestAt: time(oldestAt),
+    rates: rates === null ? null : { ...rates },
+    lanes: lanes.map(({ agent, action, name, envelopes, inflight, oldestAt }) => {
+      return { agent, action, name, envelopes, inflight, oldestAt: time(oldestAt) };
+    }),
+    hosts: hosts.map(({ address, name, connections, transactionMs }) => ({
+      address,
+      name,
+      connections,
+      transactionMs,
+    })),
+  };
 }
 
 /** RFC 3339; null for never. */

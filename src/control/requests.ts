@@ -7,21 +7,33 @@ import type {
   Checked,
   ControlToMain,
   DamagedEntry,
+  HostRecord,
   MainAnswer,
   MainToControl,
   ProcessWalls,
   QueueToControl,
+  SchedulerToControl,
 } from "../protocol/mod.ts";
 import { formatFinding, summaryOf } from "../findings/mod.ts";
+import { Activity } from "./activity.ts";
 import { failed, shown } from "./answers.ts";
 import type { ControlRequest, Subsystem } from "./parse.ts";
-import { type ControlAnswer, type JsonRecord, MONITOR_PERIOD_MS } from "./protocol.ts";
+import { type ControlAnswer, type JsonRecord, MONITOR_PERIOD_MS, type Rates, type TopSample } from "./protocol.ts";
 import { notQueued, QueueRequests, type QueueRow } from "./queue_requests.ts";
 import { damagedRecord, dkimRecord, envelopeRecord, relayRecords, statsRecord, statusRecord } from "./records.ts";
 import { type Clock, sleep, systemClock } from "../clock.ts";
 
 /** A peer that does not answer a health question in this time counts as ill, in ms. */
 const HEALTH_TIMEOUT_MS = 2_000;
+
+/** Rows of each list that `top` gets at most. */
+const MAX_TOP_ROWS = 100;
+const NO_LANES: Pick<Extract<SchedulerToControl, { type: "lanes" }>, "lanes" | "count" | "oldestAt"> = {
+  lanes: [],
+  count: 0,
+  oldestAt: null,
+};
+const NO_HOSTS: { readonly hosts?: readonly HostRecord[] } = {};
 
 /** Asks main at the door to it. */
 export type MainCaller = Caller<ControlToMain, MainToControl>;
@@ -31,6 +43,8 @@ type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K>
 
 /** Answers each request by asking the isolate that has the answer. */
 export class ControlRequests {
+  /** Takes in the events for those who look on. */
+  readonly activity = new Activity();
   readonly #isolate: Isolate<"control">;
   readonly #stats: Stats;
   readonly #log: (level: LogLevel, text: string) => void;
@@ -116,6 +130,8 @@ export class ControlRequests {
       }
       case "monitor":
         return yield* this.#monitor();
+      case "top":
+        return yield* this.#top(request.intervalMs);
       case "export":
         yield { total: this.#stats.get("scheduler.envelope") };
         return yield* this.#queued.export();
@@ -316,6 +332,43 @@ export class ControlRequests {
       yield { sample: this.#stats.sample() };
       await sleep(MONITOR_PERIOD_MS, this.#clock);
     }
+  }
+
+  /** Endless, too. */
+  async *#top(intervalMs: number): AsyncGenerator<ControlAnswer> {
+    const clock = this.#clock, watched = this.activity.watch(clock.steady());
+    try {
+      for (let rates: Rates | null = null;; rates = watched.take(clock.steady())) {
+        yield { top: await this.#look(rates) };
+        await sleep(intervalMs, clock);
+      }
+    } finally {
+      watched.end();
+    }
+  }
+
+  /** What `top` shows now. An isolate that is being replaced has nothing to say. */
+  async #look(rates: Rates | null): Promise<TopSample> {
+    const [{ lanes, count, oldestAt }, { hosts = [] }] = await Promise.all([
+      this.#scheduler.ask<"lanes">({ type: "lanes", most: MAX_TOP_ROWS }).catch(() => NO_LANES),
+      this.#relay.ask<"records">({ type: "show-records", what: "hosts", slowest: MAX_TOP_ROWS }).catch(() => NO_HOSTS),
+    ]);
+    return {
+      serverName: this.#isolate.settings.shared.serverName,
+      at: this.#clock.now(),
+      uptimeSeconds: Math.floor(this.uptimeSeconds),
+      rates,
+      sessions: this.#stats.get("smtp.session"),
+      relaySessions: this.#stats.get("mta.session"),
+      localDeliveries: this.#stats.get("mda.running"),
+      envelopes: this.#stats.get("scheduler.envelope"),
+      inflight: this.#stats.get("scheduler.envelope.inflight"),
+      oldestAt,
+      paused: (["smtp", "mda", "mta"] as const).filter((what) => this.#paused[what]),
+      laneCount: count,
+      lanes,
+      hosts,
+    };
   }
 
   async #setPaused(what: Subsystem, { paused }: { readonly paused: boolean }): Promise<ControlAnswer> {

@@ -10,6 +10,7 @@ import { ADMIN_LISTENER } from "../protocol/main.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
 import { adoptSocket } from "../sockets/mod.ts";
 import { checkDaily } from "./daily_check.ts";
+import type { Activity } from "./activity.ts";
 import { ControlRequests, type MainCaller } from "./requests.ts";
 import { EventFlow } from "./flow.ts";
 import { Logbook, type LogOutput, outputsOf } from "./logbook.ts";
@@ -35,7 +36,7 @@ export function serveControl(isolate: Isolate<"control">): void {
     oncount: (open) => stats.set("control.session", open),
   });
   // The events of this isolate itself pass no door.
-  const books = { isolate, stats, logbook };
+  const books = { isolate, stats, logbook, activity: requests.activity };
   isolate.emit = (event) => take(books, event, { peer: 0, name: "control" });
   const ordering = new Ordering(systemClock.steady);
   for (const role of REPORTERS) {
@@ -84,6 +85,7 @@ interface Books {
   readonly isolate: Isolate<"control">;
   readonly stats: Stats;
   readonly logbook: Logbook;
+  readonly activity: Activity;
 }
 
 /** Returns what ends it. */
@@ -99,12 +101,13 @@ function checkEveryDay(requests: ControlRequests, log: (level: LogLevel, text: s
 
 /** One event: counted always, logged when its level is enabled. A malformed one must not take the log down. */
 function take(
-  { isolate, stats, logbook }: Books,
+  { isolate, stats, logbook, activity }: Books,
   event: Event,
   { peer, name }: { readonly peer: number; readonly name: string },
 ): void {
   try {
     stats.observe(event, peer);
+    activity.observe(event);
     if (event.type === "count" || event.type === "gauge") {
       if (!isolate.traces("stat")) return;
       const trace = statTrace(event);

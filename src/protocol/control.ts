@@ -22,6 +22,8 @@ import {
   type HostRecord,
   hostStatus,
   type HostStatusRecord,
+  lane,
+  type LaneRecord,
   relay,
   type RelayRecord,
   route,
@@ -154,6 +156,8 @@ export type ControlToScheduler =
   }
   /** `pause mta`, `resume mda`: `changed` in the answer is false when it was so already. */
   | { readonly type: "pause"; readonly call: number; readonly agent: "mda" | "mta"; readonly paused: boolean }
+  /** The lanes that hold most, and those whose envelopes are oldest: so many of each. */
+  | { readonly type: "lanes"; readonly call: number; readonly most: number }
   /** Where each of these envelopes stands, for a listing. */
   | { readonly type: "states"; readonly call: number; readonly ids: readonly EnvelopeId[] };
 
@@ -173,6 +177,14 @@ export type SchedulerToControl =
     readonly ids: readonly EnvelopeId[];
     readonly next: number | null;
   }
+  /** `count`: lanes in all; `oldestAt`: of all envelopes, null when there is none. */
+  | {
+    readonly type: "lanes";
+    readonly call: number;
+    readonly lanes: readonly LaneRecord[];
+    readonly count: number;
+    readonly oldestAt: number | null;
+  }
   | { readonly type: "paused"; readonly call: number; readonly changed: boolean }
   | { readonly type: "states"; readonly call: number; readonly states: readonly RunState[] };
 
@@ -180,6 +192,8 @@ export type ControlToRelay = {
   readonly type: "show" | "show-records";
   readonly call: number;
   readonly what: "hosts" | "hoststats" | "relays" | "routes";
+  /** Of `hosts`: so many, those whose transactions take longest. */
+  readonly slowest?: number;
 } | { readonly type: "resume-route"; readonly call: number; readonly route: number };
 
 /** To `show`, what is to be printed, or the same as records; to `resume-route`, why it was not resumed, or nothing. */
@@ -271,6 +285,7 @@ const CONTROL_TO_SCHEDULER: MessageTable<ControlToScheduler> = {
   suspend: { call, ids, suspended: flag },
   pause: { call, agent: oneOf("mda", "mta"), paused: flag },
   states: { call, ids },
+  lanes: { call, most: whole() },
 };
 const runState: Check<RunState> = record<RunState>({
   id: envelopeId,
@@ -283,6 +298,7 @@ const SCHEDULER_TO_CONTROL: MessageTable<SchedulerToControl> = {
   found: { call, ids, next: nullOr(whole()) },
   paused: { call, changed: flag },
   states: { call, states: list(runState) },
+  lanes: { call, lanes: list(lane), count: whole(), oldestAt: nullOr(finite) },
 };
 const CONTROL_SCHEDULER_REPLIES: Replies<ControlToScheduler, SchedulerToControl> = {
   schedule: ["scheduled"],
@@ -290,9 +306,10 @@ const CONTROL_SCHEDULER_REPLIES: Replies<ControlToScheduler, SchedulerToControl>
   suspend: ["suspended"],
   pause: ["paused"],
   states: ["states"],
+  lanes: ["lanes"],
 };
 
-const SHOWN = { call, what: oneOf("hosts", "hoststats", "relays", "routes") };
+const SHOWN = { call, what: oneOf("hosts", "hoststats", "relays", "routes"), slowest: optional(whole()) };
 const CONTROL_TO_RELAY: MessageTable<ControlToRelay> = {
   show: SHOWN,
   "show-records": SHOWN,

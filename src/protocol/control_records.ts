@@ -1,5 +1,6 @@
 /** What relay tells control for `smtpctl show hosts --json` and the like. Types and checks only. */
 
+import type { Agent } from "../envelope/mod.ts";
 import { type Check, finite, flag, nullOr, oneOf, record, text, whole } from "./check.ts";
 import { longText } from "./shapes.ts";
 
@@ -10,6 +11,8 @@ export interface HostRecord {
   readonly references: number;
   readonly connections: number;
   readonly lastConnectAt: number | null;
+  /** How long transactions with it take on average; null before the first. */
+  readonly transactionMs: number | null;
 }
 /** Of a pair of local address and host. `enabledAt`: when it may be used again. */
 export interface RouteRecord {
@@ -48,6 +51,7 @@ export const host: Check<HostRecord> = record<HostRecord>({
   references: whole(),
   connections: whole(),
   lastConnectAt: time,
+  transactionMs: nullOr(finite),
 });
 export const route: Check<RouteRecord> = record<RouteRecord>({
   route: whole({ least: Number.MIN_SAFE_INTEGER }),
@@ -73,4 +77,23 @@ export const hostStatus: Check<HostStatusRecord> = record<HostStatusRecord>({
   domain: text(),
   at: finite,
   status: longText,
+});
+
+/** What waits in one lane of the scheduler. `oldestAt` in ms since the epoch. */
+export interface LaneRecord {
+  readonly agent: Agent;
+  readonly action: string;
+  /** The destination, or the user. */
+  readonly name: string;
+  readonly envelopes: number;
+  readonly inflight: number;
+  readonly oldestAt: number;
+}
+export const lane: Check<LaneRecord> = record<LaneRecord>({
+  agent: oneOf("mda", "mta", "bounce"),
+  action: text(),
+  name: text(),
+  envelopes: whole(),
+  inflight: whole(),
+  oldestAt: finite,
 });

@@ -1,11 +1,11 @@
 /** What the administrator asks of the relay isolate: `smtpctl show hosts`, `show routes`, `show relays`, `show hoststats`, `resume route`. */
 
 import type { Clock } from "../clock.ts";
-import type { ControlToRelay, RelayToControl } from "../protocol/mod.ts";
+import type { ControlToRelay, HostRecord, RelayToControl } from "../protocol/mod.ts";
 import type { DeliveryReporter } from "./delivery_reporter.ts";
 import { type Relay, routeName } from "./relay.ts";
 import type { RouteTable } from "./routes/routes.ts";
-import { hostRecords, hostStatusRecords, relayRecords, routeRecords, timeOf } from "./records.ts";
+import { hostRecords, hostStatusRecords, relayRecords, routeRecords, slowest, timeOf } from "./records.ts";
 import { showHosts, showHostStats, showRelays, showRoutes } from "./show.ts";
 
 /** What is shown and acted on. */
@@ -28,19 +28,19 @@ export function answerAdmin(message: ControlToRelay, deps: AdminDeps): Answer {
   if (message.type === "resume-route") return { type: "shown", lines: resume(message.route, deps) };
   return message.type === "show"
     ? { type: "shown", lines: linesOf(message.what, deps) }
-    : { type: "records", ...recordsOf(message.what, deps) };
+    : { type: "records", ...recordsOf(message, deps) };
 }
 
 type What = Extract<ControlToRelay, { type: "show" | "show-records" }>["what"];
 
 function recordsOf(
-  what: What,
+  { what, slowest: most }: Extract<ControlToRelay, { type: "show" | "show-records" }>,
   { clock, table, relays, reporter }: AdminDeps,
 ): Omit<Answer & { type: "records" }, "type"> {
   const time = timeOf({ steady: clock.steady(), now: clock.now() });
   switch (what) {
     case "hosts":
-      return { hosts: hostRecords(table.hosts(), time) };
+      return { hosts: limited(hostRecords(table.hosts(), time), most) };
     case "routes":
       return { routes: routeRecords(table.routes(), time) };
     case "relays":
@@ -48,6 +48,10 @@ function recordsOf(
     case "hoststats":
       return { hoststats: hostStatusRecords(reporter.statuses, clock.now()) };
   }
+}
+
+function limited(hosts: HostRecord[], most: number | undefined): HostRecord[] {
+  return most === undefined ? hosts : slowest(hosts, most);
 }
 
 function linesOf(what: What, { clock, table, relays, reporter }: AdminDeps): string[] {

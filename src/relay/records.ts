@@ -23,13 +23,21 @@ export function timeOf({ steady, now }: Moment): Time {
 
 /** One for each remote address. */
 export function hostRecords(hosts: Iterable<Host>, time: Time): HostRecord[] {
-  return Array.from(hosts, ({ address, name, routes, connections, lastConnectAt }) => ({
+  return Array.from(hosts, ({ address, name, routes, connections, lastConnectAt, transactionMs }) => ({
     address,
     name: name || address,
     references: routes + connections,
     connections,
     lastConnectAt: time(lastConnectAt),
+    transactionMs: transactionMs === null ? null : Math.round(transactionMs),
   }));
+}
+
+/** The slowest of these, at most `most` of those of which it is known. */
+export function slowest(hosts: readonly HostRecord[], most: number): HostRecord[] {
+  return hosts.filter(({ transactionMs }) => transactionMs !== null)
+    .sort((one, other) => other.transactionMs! - one.transactionMs!)
+    .slice(0, most);
 }
 
 /** One for each pair of local address and host. */

@@ -82,6 +82,16 @@ export class Lanes {
     return named;
   }
 
+  /** How many numbers of lanes there are, those included that are given back. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Envelopes in any state, and those in flight. */
+  counts(lane: Lane): { readonly envelopes: number; readonly inflight: number } {
+    return { envelopes: this.#size[lane]!, inflight: this.#inflight[lane]! };
+  }
+
   agent(lane: Lane): Agent {
     return this.#groups[this.#group[lane]!]!.agent;
   }

@@ -1,6 +1,6 @@
 /**
  * What is due, what may run together, and when to look again. Deterministic: state, events and the time go in, effects come out; no clock, no
- * timer, no door. See mod.ts for those.
+ * timer, no door. See mod.ts for those. It is long because all that changes the table of envelopes is here.
  */
 
 import {
@@ -11,13 +11,14 @@ import {
   type MessageNumber,
   rowOf,
 } from "../envelope/mod.ts";
-import type { Job, RunState, Target, Ticket } from "../protocol/mod.ts";
+import type { Job, LaneRecord, RunState, Target, Ticket } from "../protocol/mod.ts";
 import { MAX_JOB_ENVELOPES } from "../protocol/queue_work.ts";
 import { firstDue, longestWait, nextDue } from "./backoff.ts";
 import { WakeHeap } from "./heap.ts";
 import { Lanes } from "./lanes.ts";
 import { BUSY_SHARE, IDLE_SHARE, type Limits, marksOf } from "./limits.ts";
 import { eachSlot, find } from "./scan.ts";
+import { summariseLanes } from "./summary.ts";
 import { AT, EnvelopeTable, type Lane, NONE, type Slot } from "./table.ts";
 
 /** The order in which agents are asked when there is room for a few only. */
@@ -222,6 +223,11 @@ export class Scheduler {
     const changed = this.#paused[agent] !== paused;
     this.#paused[agent] = paused;
     return changed;
+  }
+
+  /** The lanes that hold most and those that hold the oldest, `most` of each: a scan of all, milliseconds for a million. */
+  lanes(most: number): { lanes: LaneRecord[]; count: number; oldestAt: number | null } {
+    return summariseLanes(this.#table, this.#lanes, most);
   }
 
   states(ids: readonly EnvelopeId[]): RunState[] {

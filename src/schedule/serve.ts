@@ -199,6 +199,8 @@ function answer(scheduler: Scheduler, message: ControlToScheduler, now: number):
       };
     case "pause":
       return { type: "paused", call, changed: scheduler.setPaused(message) };
+    case "lanes":
+      return { type: "lanes", call, ...scheduler.lanes(message.most) };
     case "states":
       return { type: "states", call, states: scheduler.states(message.ids) };
   }

@@ -65,7 +65,14 @@ Deno.test("show envelope: strangers' controls are escaped in the line, and read 
 Deno.test("the others have the names of smtpctl(8) too", () => {
   const process = { process: "out", pid: 7, stands: [], says: [], missing: [], isolates: [] };
   const call = { type: "records", call: 1 } as const;
-  const host = { address: "192.0.2.1", name: "mx", references: 1, connections: 0, lastConnectAt: null };
+  const host = {
+    address: "192.0.2.1",
+    name: "mx",
+    references: 1,
+    connections: 0,
+    lastConnectAt: null,
+    transactionMs: 3,
+  };
   const route = { route: 1, source: null, host: "192.0.2.1", isNew: true, disabled: null, connections: 0 } as const;
   const relay = { relay: "[relay]", source: null, tasks: 1, connections: 0, lastConnectAt: 1, retryAt: null };
   const rows: [string, readonly object[]][] = [

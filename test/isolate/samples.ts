@@ -376,8 +376,18 @@ export const SAMPLES: {
       suspend: [{ call: 1, ids: [ID], suspended: false }],
       pause: [{ call: 1, agent: "mda", paused: true }],
       states: [{ call: 1, ids: [] }],
+      lanes: [{ call: 1, most: 9 }],
     },
     answers: {
+      lanes: [
+        { call: 1, lanes: [], count: 0, oldestAt: null },
+        {
+          call: 1,
+          lanes: [{ agent: "mta", action: "out", name: "example.org", envelopes: 2, inflight: 1, oldestAt: 1 }],
+          count: 1,
+          oldestAt: 1,
+        },
+      ],
       suspended: [{ call: 1, count: 1 }],
       scheduled: [{ call: 1, count: 1, next: null }],
       found: [{ call: 1, ids: [ID], next: 7 }],
@@ -388,13 +398,19 @@ export const SAMPLES: {
   "control-relay": {
     asks: {
       show: [{ call: 1, what: "routes" }],
-      "show-records": [{ call: 1, what: "hosts" }],
+      "show-records": [{ call: 1, what: "hosts" }, { call: 1, what: "hosts", slowest: 3 }],
       "resume-route": [{ call: 1, route: 99 }],
     },
     answers: {
       shown: [{ call: 1, lines: ["l"] }],
       records: [
-        { call: 1, hosts: [{ address: "a", name: "n", references: 1, connections: 0, lastConnectAt: null }] },
+        {
+          call: 1,
+          hosts: [{
+            ...{ address: "a", name: "n", references: 1, connections: 0 },
+            ...{ lastConnectAt: null, transactionMs: 1 },
+          }],
+        },
         {
           call: 1,
           routes: [{

@@ -8,6 +8,7 @@ import { orderOf, SETUP_OPTIONS, type SetupOrder } from "./setup/answers.ts";
 import type { EncryptOrder } from "./encrypt.ts";
 import type { Trace } from "../../events/mod.ts";
 import type { Target } from "../../protocol/mod.ts";
+import { TOP_OPTIONS, topOrder } from "./top/order.ts";
 import type { Command } from "./words.ts";
 
 export type ParsedCommand =
@@ -35,7 +36,8 @@ export type ParsedCommand =
   | { readonly dmarcRead: string }
   | { readonly dkimGenerate: GenerateOrder }
   | { readonly setup: SetupOrder }
-  | { readonly check: CheckOrder };
+  | { readonly check: CheckOrder }
+  | { readonly top: ReturnType<typeof topOrder> };
 
 const show = (request: ControlRequest): ParsedCommand => ({ request, shows: true });
 const act = (request: ControlRequest): ParsedCommand => ({ request, shows: false });
@@ -246,6 +248,13 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
     make: () => show({ do: "show-status" }),
   },
   { pattern: "stop", about: "Ends the daemon in good order.", make: () => act({ do: "stop" }) },
+  {
+    pattern: "top",
+    about: "Shows what goes on: rates, sessions, the queue by destination, the slowest hosts.",
+    make: () => ({ top: topOrder(new Map()) }),
+    options: TOP_OPTIONS,
+    makeOf: (given) => ({ top: topOrder(given) }),
+  },
   {
     pattern: "trace <str>",
     about: "Starts the trace lines of a subsystem, or of all, in the log.",

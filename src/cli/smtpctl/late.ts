@@ -10,6 +10,7 @@ export const late = {
   restore: () => import(import.meta.resolve("./restore.ts")) as Promise<typeof import("./restore.ts")>,
   check: () => import(import.meta.resolve("./check.ts")) as Promise<typeof import("./check.ts")>,
   setup: () => import(import.meta.resolve("./setup/setup.ts")) as Promise<typeof import("./setup/setup.ts")>,
+  top: () => import(import.meta.resolve("./top/start.ts")) as Promise<typeof import("./top/start.ts")>,
   exporter: () => import(import.meta.resolve("./export.ts")) as Promise<typeof import("./export.ts")>,
   importer: () => import(import.meta.resolve("./import.ts")) as Promise<typeof import("./import.ts")>,
   foreignQueue: () => import(import.meta.resolve("./foreign_queue.ts")) as Promise<typeof import("./foreign_queue.ts")>,

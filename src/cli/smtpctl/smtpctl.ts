@@ -8,6 +8,7 @@ import { askControl, type ControlAnswer, formatListing, NotRunning, queueRecord 
 import { safeJson, safeLine, systemReasonAt, TRACES } from "../../events/mod.ts";
 import { getopt, guessInfo, type InfoOption } from "../getopt.ts";
 import { JSON_FORMS, jsonWords } from "./json_fields.ts";
+import { MessageDocument } from "./message_document.ts";
 import { MonitorPrinter } from "./monitor.ts";
 import { late } from "./late.ts";
 import { COMMANDS, type ParsedCommand } from "./commands.ts";
@@ -210,6 +211,7 @@ async function run(
   if ("restore" in command) {
     return await (await late.restore()).restore(command.restore, command, env, terminal);
   }
+  if ("top" in command) return await (await late.top()).startTop(command.top, env, terminal);
   if ("transfer" in command) return await transfer(command, env, terminal);
   if ("check" in command) return await (await late.check()).checkMain(command.check, env, terminal);
   if ("setup" in command) return await (await late.setup()).setupMain(command.setup, env, terminal);
@@ -288,36 +290,6 @@ async function print(
     }
   }
   throw new Error(`The daemon broke off after ${printed} lines`);
-}
-
-/** A message as one object of JSON, written as it comes. */
-class MessageDocument {
-  readonly #id: string;
-  readonly #terminal: Terminal;
-  #begun = false;
-  /** Octets that make no whole group of base64 yet. */
-  #rest: Uint8Array = new Uint8Array();
-
-  constructor(id: string, terminal: Terminal) {
-    this.#id = id;
-    this.#terminal = terminal;
-  }
-
-  add(bytes: Uint8Array): void {
-    if (!this.#begun) this.#terminal.out(`{"message":"${this.#id}","content":"`);
-    this.#begun = true;
-    const all = new Uint8Array(this.#rest.length + bytes.length);
-    all.set(this.#rest);
-    all.set(bytes, this.#rest.length);
-    const whole = all.length - all.length % 3;
-    this.#terminal.out(all.subarray(0, whole).toBase64());
-    this.#rest = all.slice(whole);
-  }
-
-  end(): void {
-    this.add(new Uint8Array());
-    this.#terminal.out(`${this.#rest.toBase64()}"}\n`);
-  }
 }
 
 /** The last words: what was done, or why not. */

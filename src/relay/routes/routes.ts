@@ -18,6 +18,8 @@ export interface Host {
   lastConnectAt: number;
   /** How many recipients it takes in one transaction, by its refusals, and until when that holds; null for any number. */
   rcptMax: { readonly most: number; readonly until: number } | null;
+  /** How long transactions with it take, in ms: of the last few on average; null before the first. */
+  transactionMs: number | null;
 }
 
 /** From a local address to one host. */
@@ -58,6 +60,14 @@ const PENALTY_MAX_MS = 3_600_000;
 const MAX_HOSTS = 10_000;
 /** A host is asked again after so long whether it takes more recipients in one transaction. */
 const RCPT_MAX_MS = 3_600_000;
+
+/** What the last transaction counts in the average. */
+const LAST_WEIGHT = 0.25;
+
+/** Takes into account that a transaction with the host has taken `ms`. */
+export function learnPace(host: Host, ms: number): void {
+  host.transactionMs = host.transactionMs === null ? ms : host.transactionMs + LAST_WEIGHT * (ms - host.transactionMs);
+}
 
 /** Remembers at `now` (ms) that a host refuses recipients for being more than `most` in one transaction. */
 export function learnRcptMax(host: Host, { most, now }: { readonly most: number; readonly now: number }): void {
@@ -126,7 +136,7 @@ export class RouteTable {
   /** The host of one more route. */
   #host(address: string): Host {
     const host = this.#hosts.get(address) ??
-      { address, name: "", routes: 0, connections: 0, lastConnectAt: -Infinity, rcptMax: null };
+      { address, name: "", routes: 0, connections: 0, lastConnectAt: -Infinity, rcptMax: null, transactionMs: null };
     host.routes++;
     this.#hosts.set(address, host);
     return host;

@@ -12,7 +12,7 @@ import type { Message } from "./messages.ts";
 import type { Exchanger } from "../routes/mx.ts";
 import { type Reason, reasonOfError, type Remote } from "../reason.ts";
 import { unheard } from "./result.ts";
-import { knownRcptMax, learnRcptMax, type Route } from "../routes/routes.ts";
+import { knownRcptMax, learnPace, learnRcptMax, type Route } from "../routes/routes.ts";
 import type { Target } from "../routes/target.ts";
 import { partOf, type Task, without } from "../tasks.ts";
 
@@ -220,7 +220,7 @@ export class Session {
   }
 
   async #transact(client: Client, task: Task, message: Message): Promise<boolean> {
-    const { reporter, observer } = this.#deps;
+    const { clock, reporter, observer } = this.#deps;
     if (observer.verbose) {
       const rcpts = `${message.envelopes.length} envelope${message.envelopes.length === 1 ? "" : "s"}`;
       debug(observer, `mta: ${this.id}: attempt for message ${task.message}, ${rcpts}, ${message.body.bytes} bytes`);
@@ -231,7 +231,9 @@ export class Session {
       bytes: message.body.bytes,
       envelopes: message.envelopes.map(({ id }, at) => ({ id, address: transaction.recipients[at]!.address })),
     });
+    const begunAt = clock.steady();
     let result = await client.transaction(transaction);
+    learnPace(this.route.host, clock.steady() - begunAt);
     this.#tried++;
     if (result.error !== null && !result.answered && this.#tried > 1) {
       if (!task.afterDeadConnection) {

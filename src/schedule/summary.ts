@@ -1,0 +1,38 @@
+/** What waits where, for `smtpctl top`. */
+
+import type { LaneRecord } from "../protocol/mod.ts";
+import type { Lanes } from "./lanes.ts";
+import { AT, type EnvelopeTable, type Lane, type Slot } from "./table.ts";
+
+/** Returns the lanes that hold most and those that hold the oldest, `most` of each, how many there are, and the age of the oldest of all. */
+export function summariseLanes(
+  table: EnvelopeTable,
+  lanes: Lanes,
+  most: number,
+): { lanes: LaneRecord[]; count: number; oldestAt: number | null } {
+  const oldest = new Float64Array(lanes.end).fill(Infinity);
+  for (let slot = 0 as Slot; slot < table.end; slot++) {
+    if (table.at[slot] === AT.FREE) continue;
+    const lane = table.lane[slot]!;
+    if (table.createdAt[slot]! < oldest[lane]!) oldest[lane] = table.createdAt[slot]!;
+  }
+  const used: { lane: Lane; envelopes: number; oldestAt: number }[] = [];
+  for (const [index, oldestAt] of oldest.entries()) {
+    const lane = index as Lane;
+    if (oldestAt !== Infinity) used.push({ lane, oldestAt, envelopes: lanes.counts(lane).envelopes });
+  }
+  const byAge = used.toSorted((one, other) => one.oldestAt - other.oldestAt);
+  const bySize = used.toSorted((one, other) => other.envelopes - one.envelopes || one.oldestAt - other.oldestAt);
+  const shown = new Set([...bySize.slice(0, most), ...byAge.slice(0, most)]);
+  return {
+    lanes: Array.from(shown, ({ lane, oldestAt }) => ({
+      agent: lanes.agent(lane),
+      action: lanes.action(lane),
+      name: lanes.name(lane),
+      ...lanes.counts(lane),
+      oldestAt,
+    })),
+    count: used.length,
+    oldestAt: byAge[0]?.oldestAt ?? null,
+  };
+}
