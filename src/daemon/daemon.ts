@@ -22,7 +22,7 @@ import type {
 } from "../protocol/mod.ts";
 import { ADMIN_LISTENER, CONTROL_LISTENER } from "../protocol/main.ts";
 import { adoptSocket, detachDescriptor, unixDescriptor } from "../sockets/mod.ts";
-import { KernelError, needDescriptors } from "../kernel/mod.ts";
+import { KernelError, needDescriptors, pipeMark } from "../kernel/mod.ts";
 import { GivenSockets, type HostedWorker } from "../process/mod.ts";
 import { type MainChannel, type Processes, Supervisor } from "../supervisor/mod.ts";
 import { AcmeRequests } from "./acme/acme_requests.ts";
@@ -254,7 +254,7 @@ class Daemon {
       {
         settings,
         grants,
-        sockets: this.#givenSockets(),
+        sockets: this.#givenSockets({ pipes: processes !== undefined }),
         needDescriptors: needIsolateDescriptors,
         ...processes === undefined ? {} : { processes },
         counts: countsFor(settings),
@@ -297,10 +297,11 @@ class Daemon {
     });
   }
 
-  #givenSockets(): GivenSockets<HostedWorker> {
+  /** `pipes`: isolates of this process have doors to other processes. */
+  #givenSockets({ pipes }: { readonly pipes: boolean }): GivenSockets<HostedWorker> {
     const native = this.#native;
     return new GivenSockets({
-      socketCookie: (descriptor) => native.socketCookie(descriptor),
+      mark: (descriptor) => native.socketCookie(descriptor) ?? (pipes ? pipeMark(descriptor) : null),
       shutDown: (descriptor) => native.shutDown(descriptor),
       closeDescriptor: (descriptor) => native.close(descriptor),
       after: this.#clock.after,

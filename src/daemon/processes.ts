@@ -17,6 +17,8 @@ import {
   type LaunchPlan,
   LIBC_PATHS,
   makeReadOnly,
+  type PipeEnds,
+  pipePair,
   socketPair,
   threadsOf,
 } from "../kernel/mod.ts";
@@ -150,7 +152,7 @@ export function makeProcesses(
       }),
     ];
   });
-  return { hosts: Object.fromEntries(hosts), socketPair: () => socketPair("stream") };
+  return { hosts: Object.fromEntries(hosts), pipePair };
 }
 
 function missingWalls({ name }: ProcessPlan, missing: readonly string[]): string {
@@ -159,12 +161,14 @@ function missingWalls({ name }: ProcessPlan, missing: readonly string[]): string
 
 /** Starts one of the processes with its link. */
 async function start(plan: ProcessPlan, options: ProcessesOptions): Promise<RunningProcess> {
-  const [link, theirLink] = socketPair("stream");
+  const [link, theirLink] = pipePair();
   const [handed, theirHanded] = packetPair([link, theirLink]);
   const sender = new DescriptorSocket(handed);
-  const transport = new SocketTransport(link);
+  const transport = new SocketTransport(link.read, { writeDescriptor: link.write });
+  // As LINK_DESCRIPTOR, HANDED_DESCRIPTOR and LINK_WRITE_DESCRIPTOR say.
+  const theirs = [theirLink.read, theirHanded, theirLink.write];
   try {
-    const { pid, missing, ended, kill } = await launch(launchPlan(plan, [theirLink, theirHanded], options));
+    const { pid, missing, ended, kill } = await launch(launchPlan(plan, theirs, options));
     if (missing.length > 0) options.warn(missingWalls(plan, missing));
     return {
       pid,
@@ -183,17 +187,16 @@ async function start(plan: ProcessPlan, options: ProcessesOptions): Promise<Runn
     sender.close();
     throw advised(error as Error);
   } finally {
-    closeDescriptor(theirLink);
-    closeDescriptor(theirHanded);
+    theirs.forEach(closeDescriptor);
   }
 }
 
-/** Where there are no descriptors left, those of the first pair must not be lost: it is tried again and again. */
-function packetPair(link: readonly number[]): readonly [number, number] {
+/** Where there are no descriptors left, those of the link must not be lost: it is tried again and again. */
+function packetPair(link: readonly PipeEnds[]): readonly [number, number] {
   try {
     return socketPair("packet");
   } catch (error) {
-    link.forEach(closeDescriptor);
+    for (const { read, write } of link) [read, write].forEach(closeDescriptor);
     throw error;
   }
 }

@@ -14,13 +14,14 @@ import {
   landlockStands,
   LIBC_PATHS,
   needDescriptors,
+  pipeMark,
   type SeccompRules,
   shutDown,
   socketCookie,
 } from "../kernel/mod.ts";
 import type { FromHost, Role, ToHost } from "../protocol/mod.ts";
-import { HANDED_DESCRIPTOR, LINK_DESCRIPTOR } from "../protocol/processes.ts";
-import { GivenSockets, type HostedEnd, type HostedWorker, LocalHost } from "../process/mod.ts";
+import { HANDED_DESCRIPTOR, LINK_DESCRIPTOR, LINK_WRITE_DESCRIPTOR } from "../protocol/processes.ts";
+import { GivenSockets, type HostedEnd, type HostedWorker, LocalHost, putDescriptors } from "../process/mod.ts";
 
 /** The parent gets these as well, from a terminal or the service manager, and decides what becomes of its processes. */
 const PARENTS_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
@@ -30,7 +31,7 @@ export async function runHost(entry: (role: Role) => URL): Promise<never> {
   for (const signal of PARENTS_SIGNALS) Deno.addSignalListener(signal, () => {});
   const handed = new DescriptorSocket(HANDED_DESCRIPTOR);
   const host = new Host(handed, entry);
-  await host.serve(new SocketTransport(LINK_DESCRIPTOR));
+  await host.serve(new SocketTransport(LINK_DESCRIPTOR, { writeDescriptor: LINK_WRITE_DESCRIPTOR }));
   Deno.exit(0);
 }
 
@@ -60,6 +61,9 @@ function giveUpLibraries(kept: readonly string[]): void {
   if (kept.length === 0 || mayAny()) Deno.permissions.revokeSync({ name: "ffi" });
 }
 
+/** Returns a mark of a socket or a pipe. */
+const mark = (descriptor: number) => socketCookie(descriptor) ?? pipeMark(descriptor);
+
 class Host {
   readonly #handed: DescriptorSocket;
   readonly #local: LocalHost;
@@ -72,7 +76,7 @@ class Host {
     const after = systemClock.after;
     this.#local = new LocalHost(
       entry,
-      new GivenSockets({ socketCookie, shutDown, closeDescriptor, after }),
+      new GivenSockets({ mark, shutDown, closeDescriptor, after }),
       () => needDescriptors("an isolate"),
     );
   }
@@ -134,12 +138,10 @@ class Host {
 
   #say({ worker, message, handed }: Of<"say">): void {
     if (handed !== undefined) {
-      const descriptors = [...this.#descriptorsOf(handed)];
+      const descriptors = this.#descriptorsOf(handed);
       // It has ended meanwhile.
       if (!this.#workers.has(worker)) return descriptors.forEach(closeDescriptor);
-      for (const one of (Array.isArray(message) ? message : [message]) as { descriptor?: number }[]) {
-        if (typeof one.descriptor === "number") one.descriptor = descriptors.shift()!;
-      }
+      putDescriptors(message, descriptors);
     }
     this.#workers.get(worker)?.postMessage(message, []);
   }

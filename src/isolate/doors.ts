@@ -121,5 +121,7 @@ export class IsolateDoors {
 }
 
 function transportOf(door: OpenDoor): Transport {
-  return "port" in door ? new PortTransport(door.port) : new SocketTransport(door.descriptor);
+  return "port" in door
+    ? new PortTransport(door.port)
+    : new SocketTransport(door.descriptor, { writeDescriptor: door.writeDescriptor });
 }

@@ -1,12 +1,12 @@
 /**
- * A transport over a unix stream socket, between two processes. Frames hold plain data in an encoding of our own (plain_data.ts): it takes less than
+ * A transport between two processes, over two pipes or a unix stream socket. Frames hold plain data in an encoding of our own (plain_data.ts): it takes less than
  * half the time of the runtime's structured clones, and what a hostile process sends never reaches V8's deserializer. Below node:net's sockets a
  * quarter of the cost of a write and its read could be saved, with private parts of the runtime only. frame_reader.ts says what a frame is.
  */
 
 import type net from "node:net";
 import { soon, systemClock } from "../clock.ts";
-import { adoptSocket } from "../sockets/mod.ts";
+import { adoptReader, adoptSocket, adoptWriter } from "../sockets/mod.ts";
 import { FrameReader, HEADER, MAX_FRAME_OCTETS, START, WORD } from "./frame_reader.ts";
 import { Malformed, MAX_APART_ARRAYS, MAX_VALUES, NotPlain } from "./plain_data.ts";
 import { Encoder } from "./plain_encoder.ts";
@@ -26,14 +26,19 @@ const LINGER_MS = 5000;
 /** A slab with less room than this is not begun again. */
 const MIN_SLAB_OCTETS = 4096;
 
-/** Bounds that tests make smaller. */
 export interface SocketTransportOptions {
+  /** The descriptor of a pipe that is written into, where the other one is that of a pipe to read from and not of a socket. */
+  readonly writeDescriptor?: number;
+  /** A bound that tests make smaller. */
   readonly maxWaitingOctets?: number;
 }
 
-/** A door over a unix stream socket. */
+/** A door over descriptors. */
 export class SocketTransport implements Transport {
+  /** Is read from. */
   readonly #socket: net.Socket;
+  /** Is written into: the same where it is a socket. */
+  readonly #writer: net.Socket;
   readonly #reader = new FrameReader();
   readonly #encoder = new Encoder(new Uint8Array(SLAB_OCTETS));
   readonly #maxWaitingOctets: number;
@@ -48,19 +53,27 @@ export class SocketTransport implements Transport {
   #queuedOctets = 0;
   #closed = false;
 
-  /** Takes over the descriptor of a connected unix stream socket. Needs no permission. */
+  /** Takes over the descriptor of a connected unix stream socket, or those of two pipes. Needs no permission. */
   constructor(descriptor: number, options: SocketTransportOptions = {}) {
     this.#maxWaitingOctets = options.maxWaitingOctets ?? MAX_WAITING_OCTETS;
-    const socket = adoptSocket(descriptor, {
+    const onread = {
       buffer: () => this.#reader.room(),
-      callback: (count) => {
+      callback: (count: number) => {
         this.#reader.filled(count);
         return this.#handOn();
       },
-    });
+    };
+    const { writeDescriptor } = options;
+    const socket = writeDescriptor === undefined ? adoptSocket(descriptor, onread) : adoptReader(descriptor, onread);
     this.#socket = socket;
+    this.#writer = writeDescriptor === undefined ? socket : adoptWriter(writeDescriptor);
     socket.on("end", () => this.#end());
     socket.on("close", () => this.#end());
+    if (this.#writer !== socket) {
+      // Where the other side takes no more, what it had sent before is still to be read.
+      this.#writer.on("close", () => this.#unwritable = true);
+      return;
+    }
     // After a failed write no "end" is emitted, but what would lead to it still comes.
     const push = socket.push.bind(socket);
     socket.push = (chunk: unknown) => {
@@ -85,7 +98,7 @@ export class SocketTransport implements Transport {
   post(messages: readonly unknown[], transfer: Transferable[]): void {
     if (this.#closed || this.#unwritable) return;
     for (let next = 0; next < messages.length;) next = this.#frame(messages, { next, transfer });
-    if (this.#socket.writableLength + this.#queuedOctets > this.#maxWaitingOctets) {
+    if (this.#writer.writableLength + this.#queuedOctets > this.#maxWaitingOctets) {
       this.#refuse("it does not read what it is sent");
     }
   }
@@ -98,11 +111,17 @@ export class SocketTransport implements Transport {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#socket.writableLength === 0) return void this.#socket.destroy();
+    if (this.#writer.writableLength === 0) return this.#destroy();
     // What was posted is sent first, if the other side takes it.
-    for (const octets of this.#queued.splice(0)) this.#socket.write(octets);
-    this.#socket.destroySoon();
-    this.#socket.once("close", systemClock.after(LINGER_MS, () => this.#socket.destroy()));
+    for (const octets of this.#queued.splice(0)) this.#writer.write(octets);
+    this.#writer.destroySoon();
+    this.#writer.once("close", systemClock.after(LINGER_MS, () => this.#writer.destroy()));
+    if (this.#writer !== this.#socket) this.#socket.destroy();
+  }
+
+  #destroy(): void {
+    this.#socket.destroy();
+    if (this.#writer !== this.#socket) this.#writer.destroy();
   }
 
   /** Writes messages from `next` on as one frame, and returns the number of the first that does not belong to it. */
@@ -111,7 +130,7 @@ export class SocketTransport implements Transport {
     { next, transfer }: { readonly next: number; readonly transfer: readonly Transferable[] },
   ): number {
     const encoder = this.#encoder;
-    const { length } = encoder.octets, sent = this.#queued.length === 0 && this.#socket.writableLength === 0;
+    const { length } = encoder.octets, sent = this.#queued.length === 0 && this.#writer.writableLength === 0;
     if (sent && length <= SLAB_OCTETS) encoder.at = 0;
     else if (sent || length - encoder.at < MIN_SLAB_OCTETS) {
       encoder.replace(new Uint8Array(SLAB_OCTETS));
@@ -178,8 +197,8 @@ export class SocketTransport implements Transport {
 
   /** Writes octets, or queues them behind those that the kernel does not take yet. */
   #send(octets: Uint8Array): void {
-    if (this.#queued.length === 0 && this.#socket.writableLength === 0) {
-      return void this.#socket.write(octets, this.#onwritten);
+    if (this.#queued.length === 0 && this.#writer.writableLength === 0) {
+      return void this.#writer.write(octets, this.#onwritten);
     }
     this.#queuedOctets += octets.length;
     const last = this.#queued.at(-1);
@@ -192,11 +211,11 @@ export class SocketTransport implements Transport {
   /** Goes on with what is queued. One piece at a time: the runtime would copy several into one. */
   readonly #onwritten = (error?: Error | null): void => {
     if (error) this.#unwritable = true;
-    while (this.#socket.writableLength === 0 && !this.#unwritable) {
+    while (this.#writer.writableLength === 0 && !this.#unwritable) {
       const octets = this.#queued.shift();
       if (octets === undefined) return;
       this.#queuedOctets -= octets.length;
-      this.#socket.write(octets, this.#onwritten);
+      this.#writer.write(octets, this.#onwritten);
     }
   };
 
@@ -249,14 +268,14 @@ export class SocketTransport implements Transport {
   #finish(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#socket.destroy();
+    this.#destroy();
     this.#receiver?.onclose?.();
   }
 
   #refuse(fault: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#socket.destroy();
+    this.#destroy();
     this.#receiver?.onfault(fault);
   }
 }

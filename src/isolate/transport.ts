@@ -1,6 +1,6 @@
 /**
  * What carries the posts of a door from one isolate to another. A channel uses no more of it than this: it is a MessagePort
- * (message_port.ts) within one process, a unix socket (socket_transport.ts) between two.
+ * (message_port.ts) within one process, two pipes (socket_transport.ts) between two.
  */
 
 /** Takes what comes out of a transport. */

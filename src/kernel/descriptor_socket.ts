@@ -4,8 +4,6 @@ import { EAGAIN, EINTR, FULL_OR_GONE, KernelError, type Libc, libc, type Pinned 
 
 const AF_UNIX = 1, SOL_SOCKET = 1, SCM_RIGHTS = 1;
 const SOCKET_TYPES = { stream: 1, packet: 5 } as const, SOCK_CLOEXEC = 0o2000000;
-/** Twice a chunk of a message. The kernel counts its own expenses as well, and doubles the number for them. */
-const SO_SNDBUF = 7, SEND_BUFFER_OCTETS = 512 * 1024;
 const MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x4000_0000, MSG_TRUNC = 0x20, MSG_CTRUNC = 0x08;
 const POLLIN = 1, SHUT_RDWR = 2;
 
@@ -29,15 +27,7 @@ export interface HandedDescriptors {
 export function socketPair(kind: "stream" | "packet"): readonly [number, number] {
   const pair = new Uint8Array(8), view = new DataView(pair.buffer);
   libc().must("Cannot make a socket pair", "socketpair", AF_UNIX, SOCKET_TYPES[kind] | SOCK_CLOEXEC, 0, pair);
-  const ends = [view.getInt32(0, true), view.getInt32(4, true)] as const;
-  if (kind === "stream") ends.forEach(widen);
-  return ends;
-}
-
-/** Lets a write of a whole chunk of a message go through at once. The kernel gives less where the machine's settings say so, and that works too. */
-function widen(descriptor: number): void {
-  const octets = new Uint8Array(new Uint32Array([SEND_BUFFER_OCTETS]).buffer);
-  libc().call("setsockopt", descriptor, SOL_SOCKET, SO_SNDBUF, octets, octets.length);
+  return [view.getInt32(0, true), view.getInt32(4, true)];
 }
 
 /** Closes a descriptor. One that is not open does no harm. */

@@ -23,6 +23,7 @@ export {
   threadsOf,
   type WallsRead,
 } from "./read_walls.ts";
+export { type PipeEnds, pipeMark, pipePair } from "./pipes.ts";
 export { listenOnIpv6, shutDown, socketCookie } from "./sockets.ts";
 export { installSeccomp } from "./seccomp.ts";
 export { describeSeccomp, describeWalls, type KernelWalls, type LandlockRules, type SeccompRules } from "./walls.ts";

@@ -3,6 +3,7 @@
 import type { PostPort } from "../isolate/mod.ts";
 import type { GivenSockets } from "./given_sockets.ts";
 import type { DoorName, Grants, Role } from "../protocol/mod.ts";
+import { DESCRIPTOR_FIELDS } from "../protocol/processes.ts";
 
 /** A worker, wherever it runs. */
 export interface HostedWorker extends PostPort {
@@ -113,13 +114,23 @@ class LocalWorker implements HostedWorker {
 
 /** Returns the descriptors that a message to a worker carries, or the messages of a list, in order. */
 export function descriptorsIn(message: unknown): number[] {
-  if (!Array.isArray(message)) return descriptorOf(message);
-  return message.flatMap(descriptorOf);
+  if (!Array.isArray(message)) return descriptorsOf(message as Carrier);
+  return message.flatMap(descriptorsOf);
 }
 
-function descriptorOf(message: unknown): number[] {
-  const { descriptor } = message as { readonly descriptor?: unknown };
-  return typeof descriptor === "number" ? [descriptor] : [];
+/** Puts the numbers that descriptors have in this process into such a message or list, in the same order. */
+export function putDescriptors(message: unknown, descriptors: readonly number[]): void {
+  let next = 0;
+  for (const one of (Array.isArray(message) ? message : [message]) as Carrier[]) {
+    for (const field of DESCRIPTOR_FIELDS) if (typeof one[field] === "number") one[field] = descriptors[next++];
+  }
+}
+
+/** A message that may carry descriptors. */
+type Carrier = { [field in typeof DESCRIPTOR_FIELDS[number]]?: unknown };
+
+function descriptorsOf(message: Carrier): number[] {
+  return DESCRIPTOR_FIELDS.map((field) => message[field]).filter((one) => typeof one === "number");
 }
 
 /** The one place that starts workers. Omitting `permissions` would hand down everything that main has. */

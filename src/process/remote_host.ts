@@ -222,7 +222,7 @@ class ProcessLife {
     if (descriptors.length <= MAX_HANDED_DESCRIPTORS) {
       return this.#send({ type: "say", worker, message, handed: this.#nextNote++ }, descriptors);
     }
-    // A single message has one: this is a list.
+    // A single message has two at most: this is a list.
     const posts = message as unknown[], half = posts.length >> 1;
     this.#say(worker, posts.slice(0, half));
     this.#say(worker, posts.slice(half));

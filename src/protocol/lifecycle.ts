@@ -18,8 +18,11 @@ export interface PeerLife {
   readonly life: number;
 }
 
-/** What carries a door: a port within a process, a unix socket, as its descriptor, between two. */
-export type DoorOpening = { readonly port: MessagePort } | { readonly descriptor: number };
+/** What carries a door: a port within a process; between two a pipe to read from, as its descriptor, and one to write into. */
+export type DoorOpening = { readonly port: MessagePort } | {
+  readonly descriptor: number;
+  readonly writeDescriptor: number;
+};
 
 export type ToIsolate<S = unknown> =
   | {

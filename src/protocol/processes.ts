@@ -41,10 +41,13 @@ export function parentRoles(): Role[] {
   return (Object.keys(ROLES) as Role[]).filter((role) => processOf(role) === null);
 }
 
-/** Descriptors that a process starts with, besides the standard ones: its link, and the socket on which descriptors reach it. */
-export const LINK_DESCRIPTOR = 3, HANDED_DESCRIPTOR = 4;
+/** Descriptors that a process starts with, besides the standard ones: its link to read from and to write into, and between these the socket on which descriptors reach it. */
+export const LINK_DESCRIPTOR = 3, HANDED_DESCRIPTOR = 4, LINK_WRITE_DESCRIPTOR = 5;
 /** Descriptors in one packet of that socket at most. */
 export const MAX_HANDED_DESCRIPTORS = 64;
+
+/** Fields of a message to an isolate that hold a descriptor each. */
+export const DESCRIPTOR_FIELDS = ["descriptor", "writeDescriptor"] as const;
 
 /** What an isolate may do. Absent means refused; see the table in src/daemon/permissions.ts. */
 export interface Grants {
@@ -76,8 +79,8 @@ export type ToHost =
     readonly grants: Grants;
   }
   /**
-   * For the worker: a single message, or a list of posts of its door to main. Where these have a field `descriptor`, it stands for the next of
-   * the descriptors that came under the number `handed`.
+   * For the worker: a single message, or a list of posts of its door to main. Where these have one of DESCRIPTOR_FIELDS, it stands for the next
+   * of the descriptors that came under the number `handed`.
    */
   | { readonly type: "say"; readonly worker: number; readonly message: unknown; readonly handed?: number }
   /** Two workers of this process get the two sides of a door. */

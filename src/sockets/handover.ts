@@ -45,6 +45,18 @@ export interface ReadInto {
   callback(count: number, buffer: Uint8Array): boolean;
 }
 
+/** Makes a socket, only to write, of the descriptor of a pipe that main handed over. Needs no permission. The socket owns the descriptor from now on. */
+export function adoptWriter(descriptor: number): net.Socket {
+  const net = builtin("node:net");
+  return withErrorListener(new net.Socket({ fd: descriptor, readable: false, writable: true }));
+}
+
+/** As `adoptSocket` with `onread`, of the descriptor of a pipe, only to read. */
+export function adoptReader(descriptor: number, onread: ReadInto): net.Socket {
+  const net = builtin("node:net");
+  return withErrorListener(new net.Socket({ fd: descriptor, readable: true, writable: false, onread }));
+}
+
 /**
  * Makes a socket of a descriptor that main handed over. Needs no permission. The socket owns the descriptor from now on. With `onread`
  * there are no `data` events, and no new buffer a read: several sockets may share one buffer.

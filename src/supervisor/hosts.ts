@@ -3,7 +3,7 @@
 import type { DoorName, Role } from "../protocol/mod.ts";
 import { processOf } from "../protocol/processes.ts";
 import { type IsolateHost, LocalHost } from "../process/mod.ts";
-import type { Processes, SystemPlan } from "./plan.ts";
+import type { DoorPipes, Processes, SystemPlan } from "./plan.ts";
 import type { WorkerSlot } from "./worker_slot.ts";
 
 export class Hosts {
@@ -27,12 +27,12 @@ export class Hosts {
     return (process === null ? undefined : this.#processes?.hosts[process]) ?? this.#local;
   }
 
-  /** Gives the two sides of a door to two isolates that run: a port where they share a process, else a socket. Throws when there is none left. */
+  /** Gives the two sides of a door to two isolates that run: a port where they share a process, else pipes. Throws when there are none left. */
   join(name: DoorName, asker: WorkerSlot, answerer: WorkerSlot): void {
     if (asker.host === answerer.host) return asker.host.join(name, asker.end!, answerer.end!);
-    const [one, other] = this.#processes!.socketPair();
-    asker.send({ type: "door", name, peer: answerer.index, life: answerer.life, descriptor: one });
-    answerer.send({ type: "door", name, peer: asker.index, life: asker.life, descriptor: other });
+    const [one, other] = this.#processes!.pipePair();
+    asker.send({ type: "door", name, peer: answerer.index, life: answerer.life, ...opening(one) });
+    answerer.send({ type: "door", name, peer: asker.index, life: asker.life, ...opening(other) });
   }
 
   /** Looks whether the other processes answer. */
@@ -48,4 +48,8 @@ export class Hosts {
   #all(): IsolateHost[] {
     return [this.#local, ...Object.values(this.#processes?.hosts ?? {})];
   }
+}
+
+function opening({ read, write }: DoorPipes): { readonly descriptor: number; readonly writeDescriptor: number } {
+  return { descriptor: read, writeDescriptor: write };
 }

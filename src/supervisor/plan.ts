@@ -4,11 +4,17 @@ import type { Trace } from "../events/mod.ts";
 import type { GivenSockets, HostedWorker, IsolateHost } from "../process/mod.ts";
 import type { Grants, PlannedCount, ProcessName, Role, Settings } from "../protocol/mod.ts";
 
+/** What one side of a door has, as descriptors. */
+export interface DoorPipes {
+  readonly read: number;
+  readonly write: number;
+}
+
 /** The processes that isolates run in besides this one. */
 export interface Processes {
   readonly hosts: Readonly<Record<ProcessName, IsolateHost>>;
-  /** Makes a pair of connected stream sockets and returns their descriptors. Throws when there is none left. */
-  socketPair(): readonly [number, number];
+  /** Makes two pipes, and returns what each of two sides gets of them. Throws when there are no descriptors left. */
+  pipePair(): readonly [DoorPipes, DoorPipes];
 }
 
 export interface SystemPlan {

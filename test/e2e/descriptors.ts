@@ -14,8 +14,10 @@ interface Descriptor {
 export interface Row {
   /** Kinds of what is no socket of the parent's making, sorted, each once. */
   readonly kinds: readonly string[];
-  /** Connected unix sockets: doors, links, and those of the runtime. */
+  /** Connected unix sockets: those of the runtime. */
   readonly streams: number;
+  /** Ends of pipes to read from, and those to write into: doors and links have one of each. */
+  readonly pipes: readonly [number, number];
   /** On which descriptors travel. */
   readonly packets: number;
   readonly listening: number;
@@ -34,9 +36,10 @@ export function tableOf(parent: number, processes: Readonly<Record<ProcessName, 
   const strays: string[] = [], table: Record<string, Row> = {};
   const made = socketsOf(parent);
   // What this test was started with, a daemon that it starts may have.
-  const inherited = new Set(
-    descriptorsOf(Deno.pid).map(({ link }) => link).filter((link) => link.startsWith("/") && !/_cache_v2/.test(link)),
-  );
+  const tests = descriptorsOf(Deno.pid).map(({ link }) => link);
+  const inherited = new Set(tests.filter((link) => link.startsWith("/") && !/_cache_v2/.test(link)));
+  // One of them is what the daemon logs to.
+  const testsPipes = new Set(tests.filter((link) => link.startsWith("pipe:")));
   for (
     const [name, pid] of [
       ["parent", parent] as const,
@@ -44,9 +47,14 @@ export function tableOf(parent: number, processes: Readonly<Record<ProcessName, 
     ]
   ) {
     const kinds = new Set<string>(),
-      sockets = { stream: new Set<string>(), packet: new Set<string>(), listening: new Set<string>() };
+      sockets = { stream: new Set<string>(), packet: new Set<string>(), listening: new Set<string>() },
+      pipes = { read: new Set<string>(), write: new Set<string>() };
     const own = socketsOf(pid);
     for (const descriptor of descriptorsOf(pid)) {
+      if (descriptor.link.startsWith("pipe:") && !testsPipes.has(descriptor.link)) {
+        pipes[descriptor.writes ? "write" : "read"].add(descriptor.link);
+        continue;
+      }
       const inode = /^socket:\[(\d+)\]$/.exec(descriptor.link)?.[1];
       const kind = inode === undefined
         ? kindOf(descriptor, name)
@@ -58,7 +66,13 @@ export function tableOf(parent: number, processes: Readonly<Record<ProcessName, 
       else kinds.add(kind);
     }
     const { stream, packet, listening } = sockets;
-    table[name] = { kinds: [...kinds].sort(), streams: stream.size, packets: packet.size, listening: listening.size };
+    table[name] = {
+      kinds: [...kinds].sort(),
+      streams: stream.size,
+      pipes: [pipes.read.size, pipes.write.size],
+      packets: packet.size,
+      listening: listening.size,
+    };
   }
   return { table, strays };
 }
@@ -110,7 +124,6 @@ function kindOf({ link, writes }: Descriptor, process: string): string | null {
   if (/_cache_v2(-wal|-shm)?$/.test(link)) return writes ? null : "cache, to read";
   // In the place of a cache's index.
   if (process === "parent" && link === "/memfd:index (deleted)") return "memory";
-  // What the daemon logs to: the test's pipe.
   if (link.startsWith("pipe:")) return "log";
   return process === "vault" && /\/spool\/queue\.db(-wal|-shm)?$/.test(link) ? "database" : null;
 }

@@ -149,7 +149,8 @@ function expectedTable(): Record<string, Row> {
   const kinds = ["/dev/null", "cache, to read", "event", "log", "poll"];
   const row = (name: ProcessName) => ({
     kinds: name === "vault" ? [...kinds, "database"].sort() : kinds,
-    streams: doorsOf(name) + 1 + RUNTIME_SOCKETS,
+    streams: RUNTIME_SOCKETS,
+    pipes: [doorsOf(name) + 1, doorsOf(name) + 1] as const,
     packets: 1,
     listening: 0,
   });
@@ -158,7 +159,8 @@ function expectedTable(): Record<string, Row> {
     // It listens for SMTP, for smtpctl and for sendmail.
     parent: {
       kinds: [...kinds, "memory"].sort(),
-      streams: doorsOf(null) + links + RUNTIME_SOCKETS,
+      streams: RUNTIME_SOCKETS,
+      pipes: [doorsOf(null) + links, doorsOf(null) + links],
       packets: links,
       listening: 3,
     },

@@ -3,36 +3,12 @@
 import assert from "node:assert/strict";
 import type net from "node:net";
 import fc from "fast-check";
-import type { Transport } from "../../src/isolate/mod.ts";
 import { MAX_VALUES } from "../../src/isolate/plain_data.ts";
 import { MAX_FRAME_OCTETS } from "../../src/isolate/frame_reader.ts";
 import { SocketTransport } from "../../src/isolate/socket_transport.ts";
 import { adoptSocket } from "../../src/sockets/mod.ts";
+import { Received } from "./received.ts";
 import { socketPair } from "./socket_pair.ts";
-
-/** What a transport has handed on, and a way to wait for it. */
-class Received {
-  readonly posts: unknown[][] = [];
-  readonly faults: string[] = [];
-  closes = 0;
-  #wake = () => {};
-
-  constructor(transport: Transport) {
-    transport.receive({
-      onpost: (post) => (this.posts.push(post as unknown[]), this.#wake()),
-      onfault: (fault) => (this.faults.push(fault), this.#wake()),
-      onclose: () => (this.closes++, this.#wake()),
-    });
-  }
-
-  get messages(): unknown[] {
-    return this.posts.flat();
-  }
-
-  async until(holds: () => boolean): Promise<void> {
-    while (!holds()) await new Promise<void>((resolve) => this.#wake = resolve);
-  }
-}
 
 function pair(): { here: SocketTransport; there: SocketTransport; received: Received; end(): void } {
   const [one, other] = socketPair();

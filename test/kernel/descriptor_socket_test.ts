@@ -6,7 +6,6 @@ import { libc } from "../../src/kernel/libc.ts";
 
 const ignore = Deno.build.os !== "linux";
 const F_GETFD = 1, FD_CLOEXEC = 1;
-const SOL_SOCKET = 1, SO_SNDBUF = 7;
 
 const closesOnExec = (descriptor: number) => libc().call("fcntl", descriptor, F_GETFD, 0) === FD_CLOEXEC;
 /** What a descriptor stands for, such as `socket:[4711]`. */
@@ -30,22 +29,6 @@ function ends(): { a: DescriptorSocket; b: DescriptorSocket; links: readonly str
   const [a, b] = pair.map((descriptor) => new DescriptorSocket(descriptor)) as [DescriptorSocket, DescriptorSocket];
   return { a, b, links, [Symbol.dispose]: () => (a.close(), b.close()) };
 }
-
-Deno.test({
-  name: "a chunk of a message fits into a pair for doors at once, as far as the machine's settings allow",
-  ignore,
-  fn: () => {
-    const most = Number(Deno.readTextFileSync("/proc/sys/net/core/wmem_max"));
-    for (const descriptor of socketPair("stream")) {
-      const value = new Uint32Array(1), length = new Uint32Array([4]);
-      const octets = [value, length].map(({ buffer }) => new Uint8Array(buffer));
-      assert.equal(libc().call("getsockopt", descriptor, SOL_SOCKET, SO_SNDBUF, ...octets), 0);
-      // The kernel doubles what is asked for.
-      assert(value[0]! >= 2 * Math.min(most, 256 * 1024), `${value[0]} octets`);
-      closeDescriptor(descriptor);
-    }
-  },
-});
 
 Deno.test({
   name:

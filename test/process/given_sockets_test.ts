@@ -22,7 +22,7 @@ class SocketHarness {
   readonly native = new Native();
   readonly delayed: Array<() => void> = [];
   readonly sockets = new GivenSockets<string>({
-    socketCookie: (descriptor) => this.native.socketCookie(descriptor),
+    mark: (descriptor) => this.native.socketCookie(descriptor),
     shutDown: (descriptor) => this.native.shutDown(descriptor),
     closeDescriptor: (descriptor) => this.native.close(descriptor),
     after: (_ms, run) => void this.delayed.push(run),
@@ -90,7 +90,7 @@ Deno.test({ name: "a number that another connection has by now is let be", ignor
   const done: string[] = [];
   let later = () => {};
   const sockets = new GivenSockets<string>({
-    socketCookie: (descriptor) => cookies.get(descriptor) ?? null,
+    mark: (descriptor) => cookies.get(descriptor) ?? null,
     shutDown: (descriptor) => void done.push(`shut down ${descriptor}`),
     closeDescriptor: (descriptor) => void done.push(`close ${descriptor}`),
     after: (_ms, run) => void (later = run),

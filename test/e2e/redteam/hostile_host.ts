@@ -3,7 +3,7 @@
 import { DoorChannel, SocketTransport } from "../../../src/isolate/mod.ts";
 import { libc } from "../../../src/kernel/libc.ts";
 import type { ToHost } from "../../../src/protocol/mod.ts";
-import { LINK_DESCRIPTOR } from "../../../src/protocol/processes.ts";
+import { LINK_DESCRIPTOR, LINK_WRITE_DESCRIPTOR } from "../../../src/protocol/processes.ts";
 
 /** By name, what is said once the parent has named a worker, which is `worker`. */
 const SAID: Readonly<Record<string, (worker: number) => readonly unknown[]>> = {
@@ -29,7 +29,7 @@ export async function runHostileHost(payload: string): Promise<never> {
     const octets = new Uint8Array(65536).fill(0xee);
     libc().symbols.syscall(
       BigInt(Deno.build.arch === "x86_64" ? 1 : 64),
-      BigInt(LINK_DESCRIPTOR),
+      BigInt(LINK_WRITE_DESCRIPTOR),
       libc().addressOf(octets),
       65536n,
       0n,
@@ -45,7 +45,7 @@ export async function runHostileHost(payload: string): Promise<never> {
       said = true;
       for (const post of SAID[payload]!(message.worker)) link.send(post);
     };
-    link.attach(new SocketTransport(LINK_DESCRIPTOR));
+    link.attach(new SocketTransport(LINK_DESCRIPTOR, { writeDescriptor: LINK_WRITE_DESCRIPTOR }));
     link.send({ type: "up" });
   }
   await new Promise(() => setInterval(() => {}, 1000));
