@@ -109,7 +109,7 @@ become() {
         ch*)
           # While no daemon runs it looks itself: files that the configuration names, name servers, the kernel's clock and accounts (C library).
           set -- --allow-read --allow-write="$(item "$socket")" --allow-net --allow-ffi --allow-sys=uid,gid,hostname,networkInterfaces,statfs \
-            --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_MAIL,SMTPD_LIBEXEC,SMTPD_STATE,SMTPD_USER,SMTPD_QUEUE_USER,ASR_CONFIG,SQLITE_TMPDIR "$@"
+            --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_MAIL,SMTPD_LIBEXEC,SMTPD_STATE,SMTPD_USER,SMTPD_QUEUE_USER,ASR_CONFIG,SQLITE_TMPDIR,CREDENTIALS_DIRECTORY "$@"
           ;;
         *)
           set -- --allow-read${reads:+="$reads"} --allow-write${writes:+="$writes"} \

@@ -67,9 +67,12 @@ export function diskFinding({ use, path, space, reserve }: DiskFacts): Finding {
     : `, ${percent({ free: space.freeInodes, total: space.inodes })} of the inodes`;
   const free = `${size(space.free)} of ${size(space.total)} are free (${percent(space)})${inodes}`;
   const full = space.free < wanted || (space.inodes > 0 && space.freeInodes < wantedInodes);
-  if (full) return error(`${free}: mail is refused below ${size(wanted)}`, "make room, or change queue reserve");
+  const isQueue = use === "queue";
+  const limit = isQueue ? `: mail is refused below ${size(wanted)}` : "";
+  const next = isQueue ? "make room, or change queue reserve" : "make room: when it is full, mail waits";
+  if (full) return error(`${free}${limit}`, next);
   const near = space.free < 2 * wanted || (space.inodes > 0 && space.freeInodes < 2 * wantedInodes);
-  return near ? warning(`${free}: mail is refused below ${size(wanted)}`, "make room soon") : ok(free);
+  return near ? warning(`${free}${limit}`, "make room soon") : ok(free);
 }
 
 function percent({ free, total }: { readonly free: number; readonly total: number }): string {

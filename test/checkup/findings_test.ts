@@ -323,6 +323,13 @@ Deno.test("disk: free space and inodes against the reserve of the queue", () => 
   expectOne([disk(0.5, 900, usual)], "disk", "error", /mail is refused below 1\.0 GiB: make room/);
   expectOne([disk(1.5, 900, usual)], "disk", "warning", /make room soon/);
   expectOne([disk(50, 10, usual)], "disk", "error", /1 % of the inodes/);
+  const mailboxes = { free: 0.5 * GIB, total: 100 * GIB, freeInodes: 9, inodes: 0 };
+  expectOne(
+    [diskFinding({ use: "mailboxes", path: "/home", space: mailboxes, reserve: usual })],
+    "disk",
+    "error",
+    /free \(0 %\): make room: when it is full, mail waits$/,
+  );
   expectOne([disk(50, 10, { share: null, bytes: GIB })], "disk", "ok", /1 % of the inodes/);
   expectOne(
     [diskFinding({ use: "queue", path: "/q", space: null, reserve: usual })],

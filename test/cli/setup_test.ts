@@ -235,7 +235,7 @@ Deno.test("smtpctl setup writes its files, and overwrites none of them: each tha
 });
 
 Deno.test("what smtpctl setup writes is a configuration without a warning, for each choice", async () => {
-  const choices = [[], ["--mailbox", "mbox"]];
+  const choices = [[], ["--mailbox", "mbox"], ["--certificate", "acme"], ["--certificate", "https://ca.example/dir"]];
   for (const more of choices) {
     await withFolder(async (folder) => {
       equal((await setup([...ALL, ...more, "--root", folder])).code, 0);

@@ -1,7 +1,7 @@
 /** `smtpctl check`: what the running daemon finds, or without one what can be seen from here; a line per finding, the worst first. */
 
 import type { Config, Environment } from "../../config/mod.ts";
-import { controlSocketPath } from "../../config/paths.ts";
+import { controlSocketPath, credentialsPath, statePath } from "../../config/paths.ts";
 import { findConfig, findProgram } from "../../config/search.ts";
 import { askControl, NotRunning } from "../../control/mod.ts";
 import { about, exitStatus, formatFinding, summaryOf } from "../../findings/mod.ts";
@@ -78,7 +78,9 @@ async function checkHere(
   const guard = new FileGuard(Deno.uid() ?? 0);
   const parsed = parseConfig(file, {
     defines: [],
+    credentials: credentialsPath(env),
     files: {
+      state: statePath(env),
       readText: (path) => (guard.note(path), Deno.readTextFileSync(path)),
       readBytes: (path) => (guard.note(path), readTableBytes(path)),
       inspectTable: (backend, path) => inspectTableFile(backend, path, openMachine()),

@@ -14,15 +14,16 @@ export function certificateFacts(config: Config, serverName: string, now: number
     const listeners = config.listen.filter((one) =>
       one.tls !== "none" && (one.pki.length === 0 || one.pki.includes(name))
     );
-    const shown = listeners.filter(({ pki }) => pki.length < 2).map(({ hostname }) => hostname ?? serverName);
+    // Where a listener has several, they are chosen by the name that clients ask for.
+    const shown = listeners.map(({ pki, hostname }) => pki.length > 1 ? name : hostname ?? serverName);
     // A name with a dot is a host's; `*` and words are not.
-    const hosts = [...new Set([...shown, name].map((one) => one.toLowerCase()))].filter((one) => /^[^*]+\../.test(one));
+    const hosts = [...new Set(shown.map((one) => one.toLowerCase()))].filter((one) => /^[^*]+\../.test(one));
     trusted ??= publicAuthorities();
     return [{
       name,
       pem: load(name, pki),
       acme: isRenewed(pki),
-      hosts: listeners.length === 0 ? [] : hosts,
+      hosts,
       trusted,
       now,
     }];
@@ -31,15 +32,26 @@ export function certificateFacts(config: Config, serverName: string, now: number
 
 /** Does smtpd get and renew it? */
 function isRenewed(pki: Config["pki"][string]): boolean {
-  return "acme" in pki && pki.acme !== null;
+  return pki.acme !== null;
 }
 
 function load(name: string, pki: Config["pki"][string]): CertificateFacts["pem"] {
   try {
+    if (pki.acme !== null && !isThere(pki.certFile)) return { fault: "none was obtained yet" };
     return loadPair(name, pki).cert;
   } catch (error) {
     if (!(error instanceof Fatal)) throw error;
     return { fault: error.message };
+  }
+}
+
+/** True as well for what may not be looked at. */
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
   }
 }
 

@@ -30,7 +30,7 @@ import { publishedAs, recordName } from "../../dkim_keys/mod.ts";
 import type { DnsAnswer } from "../../mail_auth/dns.ts";
 import { checkDmarc } from "../../mail_auth/dmarc/mod.ts";
 import { checkSpf } from "../../mail_auth/spf/mod.ts";
-import { hostPort, isPublicAddress } from "../../net/mod.ts";
+import { familyOf, hostPort, isPublicAddress } from "../../net/mod.ts";
 import type { AskedKind, Finding, QueueFacts, TriedRcpt } from "../../protocol/mod.ts";
 import { sentenceOf } from "../../protocol/checkup.ts";
 import type { LookupRequests } from "../lookup_requests.ts";
@@ -166,8 +166,7 @@ class NameChecks {
     const { hosts, receives, sends, leftOut, relays } = this.#subjects;
     const own = this.#deps.addresses.filter(isPublicAddress);
     const named = (await Promise.all(hosts.map((host) => this.#addressesOf(host)))).flat();
-    // Behind a router that translates, the addresses are those that the DNS has.
-    const addresses = [...new Set(own.length > 0 ? own : named)];
+    const addresses = sendingAddresses({ own, named, family: this.#deps.config.mta.limits.family });
     const domains = [...new Set([...receives, ...sends])];
     const parts = await Promise.all([
       ...domains.map((domain) => this.#domain(domain, addresses)),
@@ -252,8 +251,14 @@ class NameChecks {
   }
 
   async #dkim(): Promise<readonly Finding[]> {
+    let loaded: readonly CheckedKey[];
+    try {
+      loaded = this.#deps.keys();
+    } catch (error) {
+      return [about("dkim", "").unknown(`the keys cannot be loaded: ${(error as Error).message}`)];
+    }
     const keys = await Promise.all(
-      this.#deps.keys().map(async (key) => ({
+      loaded.map(async (key) => ({
         ...key,
         published: publishedAs(await this.#dns.txt(recordName(key.domain, key.selector)), key.record),
       })),
@@ -316,6 +321,26 @@ class NameChecks {
     const answer = await this.#deps.records("a", blocklistName(address, list));
     return [blocklistFinding({ address, list, answer })];
   }
+}
+
+/**
+ * Returns the addresses that others see us from: those of the interfaces that the DNS has for our names, per family, or all where it has none of them. Behind
+ * a router that translates, those that the DNS has.
+ */
+export function sendingAddresses(
+  { own, named, family }: {
+    readonly own: readonly string[];
+    readonly named: readonly string[];
+    readonly family: 4 | 6 | null;
+  },
+): readonly string[] {
+  const all = own.length > 0 ? own : named;
+  const chosen = ([4, 6] as const).filter((one) => family === null || one === family).flatMap((version) => {
+    const some = all.filter((address) => familyOf(address) === version);
+    const known = some.filter((address) => named.includes(address));
+    return known.length > 0 ? known : some;
+  });
+  return [...new Set(chosen)];
 }
 
 /** Is a name `domain`, or below it? */

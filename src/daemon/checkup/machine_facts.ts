@@ -91,7 +91,7 @@ export function filesOf(config: Config, env: Environment, users: readonly number
   return [
     guarded("the configuration", config.file, { owners: own }),
     guarded("the folder of the configuration", dirname(resolve(config.file)), { owners: own }),
-    ...Object.values(config.pki).flatMap(({ certFile, keyFile }) => [
+    ...Object.values(config.pki).filter(({ acme }) => acme === null).flatMap(({ certFile, keyFile }) => [
       ...certFile === keyFile ? [] : [guarded("a certificate", certFile, { owners: own })],
       guarded("the key of a certificate", keyFile, { owners: own, wants: "secret" }),
     ]),

@@ -23,7 +23,9 @@ export function describeMachine(
   const installed = servers.length === 0 ? "" : `Installed: ${servers.map(({ name }) => name).join(", ")}. `;
   return [
     own,
-    port25.taken
+    port25.taken && /\bVaultpost\b/.test(port25.greeting)
+      ? "Port 25 here: smtpd itself listens, as it was configured before."
+      : port25.taken
       ? `Port 25 here: another server listens${
         port25.greeting === "" ? "" : `, which says "${port25.greeting}"`
       }. ${installed}`

@@ -1,7 +1,7 @@
 /** The files that smtpctl setup writes, from what was chosen. Pure: keys and certificates are made by the caller. */
 
 import { keyFileName } from "../../../dkim_keys/mod.ts";
-import type { Answers } from "./answers.ts";
+import { type Answers, LETS_ENCRYPT } from "./answers.ts";
 
 /** A file that is to be made. */
 export interface PlannedFile {
@@ -185,7 +185,9 @@ function certificateLines(certificate: Answers["certificate"], hostname: string,
     case "self-signed":
       return [
         "# The certificate. Nobody vouches for it: mail is encrypted, and mail programs of users will warn. Replace the two files by",
-        "# those of an authority, and no line changes; or have smtpd get one, see ACME in smtpd.conf(5).",
+        "# those of an authority, and no line changes; or put this line in place of the two, and smtpd gets one and renews it, if port 80",
+        "# of this machine is reached from outside:",
+        `# pki ${hostname} acme "${LETS_ENCRYPT}"`,
         `pki ${hostname} cert "${cert}"`,
         `pki ${hostname} key "${key}"`,
       ];

@@ -126,6 +126,7 @@ class Setup {
     terminal.out(this.#describe(answers, machine, names, addresses));
     if (order.probe !== null) terminal.out(`${safeLine(await around.probe(order.probe))}\n`);
     if (order.dryRun) return this.#show(sketch, taken);
+    const replaced = exists(places.config);
     const { zone, files } = await plan({ real: true });
     const written = await writeFiles(files, around.isExample);
     if (!written.ok) throw new Refused(written.fault, written.interrupted ? EX_INTERRUPTED : 1);
@@ -139,6 +140,7 @@ class Setup {
       isTrial: this.#root !== "",
       root: this.#root,
       start: order.start,
+      replaced,
     }, { env: this.env, terminal, around, clock: this.clock });
   }
 

@@ -21,6 +21,8 @@ export interface StartOrder {
   readonly isTrial: boolean;
   readonly root: string;
   readonly start: boolean;
+  /** The configuration took the place of an example: a daemon that runs has that one. */
+  readonly replaced: boolean;
 }
 
 interface StartDeps {
@@ -42,15 +44,12 @@ export async function startAndTry(order: StartOrder, deps: StartDeps): Promise<n
     terminal.out(`\n${why}\n`);
     return 0;
   }
-  const unit = around.hasUnit() && !order.isTrial;
-  const started = unit
-    ? await run(around, "systemctl", ["enable", "--now", UNIT])
-    : await run(around, around.smtpd, order.isTrial ? ["-f", config] : []);
-  if (started.code !== 0) {
-    terminal.err(`smtpctl: smtpd does not start: ${safeText(started.text)}\n`);
+  const started = await start(order, deps);
+  if (started.fault !== null) {
+    terminal.err(`smtpctl: ${safeText(started.fault)}\n`);
     return 1;
   }
-  terminal.out(unit ? `smtpd is started, and with the machine from now on (${UNIT}).\n` : "smtpd is started.\n");
+  terminal.out(`${started.text}\n`);
   const { domain, hostname, mailbox } = order.answers;
   let arrival;
   try {
@@ -63,6 +62,22 @@ export async function startAndTry(order: StartOrder, deps: StartDeps): Promise<n
   return arrival.arrived ? 0 : 1;
 }
 
+/** Starts the daemon, or has the one that runs read the new configuration. */
+async function start(
+  { isTrial, config }: StartOrder,
+  { env, around }: StartDeps,
+): Promise<{ readonly fault: string | null; readonly text: string }> {
+  const unit = around.hasUnit() && !isTrial, running = await answers(controlSocketPath(env));
+  const { code, text } = unit
+    ? await run(around, "systemctl", running ? ["restart", UNIT] : ["enable", "--now", UNIT])
+    : await run(around, around.smtpd, isTrial ? ["-f", config] : []);
+  const done = unit ? `smtpd is started, and with the machine from now on (${UNIT}).` : "smtpd is started.";
+  return {
+    fault: code === 0 ? null : `smtpd does not start: ${text}`,
+    text: running ? `smtpd is started again (${UNIT}).` : done,
+  };
+}
+
 async function run(around: Surroundings, program: string, args: readonly string[]) {
   try {
     return await around.run(program, args);
@@ -73,12 +88,13 @@ async function run(around: Surroundings, program: string, args: readonly string[
 
 /** Sentences that say what to do instead; null when the daemon can be started. */
 async function reasonNotToStart(
-  { answers: { domain }, machine, start, isTrial, root, config }: StartOrder,
+  { answers: { domain }, machine, start, isTrial, root, config, replaced }: StartOrder,
   { env, around }: StartDeps,
   missing: readonly string[],
 ): Promise<string | null> {
   const mail = `send a first mail: printf 'Subject: first\\n\\nHello.\\n' | sendmail postmaster@${domain}`;
-  if (await answers(controlSocketPath(env))) {
+  const running = await answers(controlSocketPath(env));
+  if (running && (!replaced || !start || !around.hasUnit())) {
     return `smtpd runs already, as it was configured before: smtpctl stop, start it again, then ${mail}`;
   }
   if (isTrial && !env.get("SMTPD_SOCKET")) {
@@ -91,7 +107,7 @@ async function reasonNotToStart(
       missing.join(" and ")
     }: run scripts/install, start smtpd, then ${mail}`;
   }
-  if (machine.port25.taken) {
+  if (!running && machine.port25.taken) {
     const [server] = machine.servers;
     const stop = server === undefined
       ? "stop it"
