@@ -69,7 +69,10 @@ export class Keeper {
   renew(lines: readonly Line[]): void {
     this.#kept = lines.map((line) => {
       const old = this.#kept.find((one) => isSame(one.line, line));
-      return old === undefined ? this.#keptOf(line) : { ...old, line };
+      if (old === undefined) return this.#keptOf(line);
+      // The same object: it may be worked on.
+      old.line = line;
+      return old;
     });
     this.#reportExpiry();
     this.#look();

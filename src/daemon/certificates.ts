@@ -41,7 +41,7 @@ export class CertificateKeeper {
     for (const [name, files] of Object.entries(config.pki)) {
       this.#add(
         `pki "${name}"`,
-        [files.certFile, files.keyFile],
+        [...new Set([files.certFile, files.keyFile])],
         () => this.#loadPair(name, files, config.declared[`pki ${name}`]),
       );
     }

@@ -291,6 +291,7 @@ class Daemon {
       clock: this.#clock,
       hooks: () => ({ identity: Deno.uid() === 0 ? programUser(env) : null, path: COMMAND_PATH }),
       onstored: () => this.#certificates.look(),
+      onchange: (certificates) => this.#supervisor.update("acme", { certificates }),
       post: (message) => this.#supervisor.post("acme-main", 0, message),
       closeDescriptor,
       log: (level, text) => this.#log(level, text),

@@ -191,6 +191,16 @@ Deno.test("an authority that does not say when to renew changes nothing", async 
   keeper.stop();
 });
 
+Deno.test("settings that come while an order is under way do not lose what it brings", async () => {
+  const { keeper, asked, settle } = setUp([LINE]);
+  keeper.start();
+  keeper.renew([{ ...LINE, account: { key: "k", url: "u", contact: "" } }]);
+  await settle();
+  await settle();
+  assert.equal(asked.length, 1);
+  keeper.stop();
+});
+
 Deno.test("other settings: what is new is obtained, what stays is left alone", async () => {
   const { keeper, asked, settle } = setUp([LINE]);
   keeper.start();

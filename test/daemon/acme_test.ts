@@ -7,7 +7,7 @@ import { AcmeRequests } from "../../src/daemon/acme/acme_requests.ts";
 import { checkObtained } from "../../src/daemon/acme/obtained.ts";
 import { acmeCertificates } from "../../src/daemon/acme/acme_files.ts";
 import type { AcmeOrder, Pki } from "../../src/config/mod.ts";
-import type { AcmeToMain, MainToAcme } from "../../src/protocol/mod.ts";
+import type { AcmeCertificate, AcmeToMain, MainToAcme } from "../../src/protocol/mod.ts";
 import { selfSignedCertificate } from "../../src/tls/mod.ts";
 import { systemClock } from "../../src/clock.ts";
 import { freePort } from "../ports.ts";
@@ -73,11 +73,12 @@ function setUp(folder: string, order: Partial<AcmeOrder> = {}) {
   const pki: Pki = { name: "mx.example.org", certFile: file, keyFile: file, acme: { ...ORDER, ...order } };
   const config = { pki: { "mx.example.org": pki }, declared: {} };
   const posted: MainToAcme[] = [];
-  let stored = 0;
+  let stored = 0, changed: readonly AcmeCertificate[] = [];
   const requests = new AcmeRequests(config, {
     clock: systemClock,
     hooks: () => ({ identity: null, path: "/usr/bin:/bin" }),
     onstored: () => stored++,
+    onchange: (certificates) => changed = certificates,
     post: (message) => posted.push(message) > 0,
     closeDescriptor: () => {},
     log: () => {},
@@ -94,7 +95,7 @@ function setUp(folder: string, order: Partial<AcmeOrder> = {}) {
       answered = resolve;
       channel.onmessage(question);
     });
-  return { requests, config, file, ask, posted, channel, stored: () => stored };
+  return { requests, config, file, ask, posted, channel, stored: () => stored, changed: () => changed };
 }
 
 async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
@@ -110,7 +111,7 @@ const PKI = { call: 1, pki: "mx.example.org" } as const;
 
 Deno.test("a certificate and an account are stored for root alone, and are there after a restart", () =>
   withFolder(async (folder) => {
-    const { ask, file, config, stored, channel } = setUp(folder);
+    const { ask, file, config, stored, channel, changed } = setUp(folder);
     assert.deepEqual(await ask({ type: "account", ...PKI, key: "k", url: "u", contact: "c" }), {
       type: "done",
       call: 1,
@@ -121,6 +122,7 @@ Deno.test("a certificate and an account are stored for root alone, and are there
     assert.deepEqual(await ask({ type: "certificate", ...PKI, ...good }), { type: "done", call: 1, error: null });
     channel.onmessage({ type: "put-off", pki: PKI.pki, until: 5, failures: 2 });
     assert.equal(stored(), 1);
+    assert.deepEqual(changed(), acmeCertificates(config, { files: true }), "what its successor starts with");
     for (const { name } of Deno.readDirSync(`${folder}/acme/ca_dir`)) {
       assert.equal(Deno.statSync(`${folder}/acme/ca_dir/${name}`).mode! & 0o777, 0o600, name);
     }

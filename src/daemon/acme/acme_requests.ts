@@ -20,8 +20,10 @@ export interface AcmeRequestsDeps {
   readonly clock: Clock;
   /** Whom hooks run as, and their PATH. */
   readonly hooks: () => Pick<HookRun, "identity" | "path">;
-  /** Certificates have changed on the disk. */
+  /** A certificate has changed on the disk. */
   readonly onstored: () => void;
+  /** What the isolate would have to start with has changed. */
+  readonly onchange: (certificates: readonly AcmeCertificate[]) => void;
   /** Sends to the isolate; false when it is down. */
   readonly post: (message: MainToAcme) => boolean;
   readonly closeDescriptor: (descriptor: number) => void;
@@ -99,7 +101,7 @@ export class AcmeRequests {
         ? null
         : store(putOffFile(line), JSON.stringify({ until, failures }));
       if (fault !== null) this.#deps.log("warn", `warn: acme: ${fault}`);
-      return;
+      return this.#changed();
     }
     if (question.type === "connect") {
       return channel.send(await this.#connect(line, question));
@@ -122,17 +124,30 @@ export class AcmeRequests {
         return await this.#hook(line, question);
       case "account": {
         const { key, url, contact } = question;
-        return store(accountFile(line), `${JSON.stringify({ key, url, contact }, null, 2)}\n`);
+        const fault = store(accountFile(line), `${JSON.stringify({ key, url, contact }, null, 2)}\n`);
+        this.#changed();
+        return fault;
       }
       case "certificate": {
         const checked = checkObtained(question, line.order.names, this.#deps.clock.now());
         const fault = checked.ok ? store(line.file, checked.text) : checked.fault;
         if (fault === null) this.#deps.onstored();
+        this.#changed();
         return fault;
       }
     }
     question satisfies never;
     return null;
+  }
+
+  /** An isolate that takes the place of this one is to begin with what there is now. */
+  #changed(): void {
+    try {
+      this.#deps.onchange(this.certificates);
+    } catch (error) {
+      if (!(error instanceof Fatal)) throw error;
+      this.#deps.log("warn", `warn: acme: ${error.message}`);
+    }
   }
 
   /** To the host of the line's directory, whatever the isolate would like. */
