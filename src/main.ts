@@ -29,10 +29,13 @@ async function load([file, main]: readonly [file: string, main: string]): Promis
   return module[main]!;
 }
 
-/** What smtpd starts of itself, whatever the binary is called. */
-const OWN = "isolates";
-const called = Deno.build.standalone && Deno.args[0] !== OWN ? Deno.execPath().replace(/^.*\//, "") : "";
-const [name, args] = called in TOOLS ? [called, Deno.args] : [Deno.args[0] ?? "", Deno.args.slice(1)];
+/** What smtpd starts of itself, whatever the binary is called: `isolates`, and `--as NAME`. */
+const OWN = "isolates", AS = "--as";
+/** The name that a compiled binary was called by, through links; nothing else needs the runtime's `process`, which takes its time. */
+const calledAs = globalThis as unknown as { readonly process: { readonly argv0: string } };
+const called = Deno.build.standalone && Deno.args[0] !== OWN ? calledAs.process.argv0.replace(/^.*\//, "") : "";
+const named = Deno.build.standalone && Deno.args[0] === AS ? Deno.args.slice(1) : Deno.args;
+const [name, args] = called in TOOLS && named === Deno.args ? [called, Deno.args] : [named[0] ?? "", named.slice(1)];
 const place = TOOLS[name];
 if (place === undefined) {
   const asked = name === "--help" || name === "-h";

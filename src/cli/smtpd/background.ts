@@ -53,7 +53,7 @@ async function forward(stream: ReadableStream<Uint8Array<ArrayBuffer>>, printed:
 
 /** What starts this program with the same permissions: a compiled binary does, and the script that named itself in the environment. */
 function ownCommand(env: Environment): [string, ...string[]] {
-  if (Deno.build.standalone) return [Deno.execPath(), "smtpd"];
+  if (Deno.build.standalone) return [Deno.execPath(), "--as", "smtpd"];
   const script = env.get("SMTPD_SCRIPT");
   // A program cannot ask Deno for its own flags, and /proc/self/cmdline would ask for every permission.
   if (!script) throw new Fatal("only scripts/smtpd can go into the background: start that, or use -d or -F");
