@@ -1,11 +1,13 @@
 /**
  * The rules that neither the formatter, the linter nor the type checker knows: layers, circles, lengths, names, clocks, comments, RFC
- * references. Each complaint says what to do. `scripts/tidy.ts --write` writes what is derived from the code (docs/rfcs.md, the statistics and the names of --json in smtpctl(8), the processes in docs/privileges.md);
+ * references. Each complaint says what to do. `scripts/tidy.ts --write` writes what is derived from the code (docs/rfcs.md, the statistics and the names of --json in smtpctl(8), the processes in docs/privileges.md,
+ * the completions of the shells);
  * without it that has to be current.
  */
 
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { COMPLETIONS } from "./tidy/completions.ts";
 import { checkImports } from "./tidy/imports.ts";
 import { withJsonForms } from "./tidy/json_forms.ts";
 import { withMetrics } from "./tidy/metrics.ts";
@@ -27,6 +29,16 @@ function* sources(folder: string): Generator<Source> {
   }
 }
 
+/** "" for a file that is to be written. */
+function readIfPresent(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
 const byName = (a: Source, b: Source) => a.file < b.file ? -1 : 1;
 const code = [...sources("src"), ...sources("workers")].sort(byName);
 const tests = [...sources("test"), ...sources("scripts")].sort(byName);
@@ -42,9 +54,10 @@ const generated: Readonly<Record<string, (old: string) => string>> = {
   "docs/rfcs.md": () => rfcTable(code, tests),
   "conf/man/smtpctl.8": (page) => withJsonForms(withMetrics(page)),
   "docs/privileges.md": withProcesses,
+  ...COMPLETIONS,
 };
 for (const [file, generate] of Object.entries(generated)) {
-  const old = Deno.readTextFileSync(join(root, file)), current = generate(old);
+  const old = readIfPresent(join(root, file)), current = generate(old);
   if (current === old) continue;
   if (Deno.args.includes("--write")) Deno.writeTextFileSync(join(root, file), current);
   else complaints.push(`${file} is not current: run scripts/deno run -A scripts/tidy.ts --write`);

@@ -111,7 +111,7 @@ ensure_test_tools() {
   # are loaded together.
   ensure_package postfix
   loading=
-  for package in opensmtpd libfaketime python3-dkim python3-authres rspamd pebble; do
+  for package in opensmtpd libfaketime python3-dkim python3-authres rspamd pebble zsh fish; do
     ensure_package $package &
     loading="$loading $!"
   done
@@ -120,4 +120,7 @@ ensure_test_tools() {
   for name in pebble pebble-challtestsrv; do
     if [ -x "$tools/pebble/usr/bin/$name" ]; then link_tool pebble "usr/bin/$name"; fi
   done
+  # Shells that complete smtpctl.
+  if [ -x "$tools/zsh/bin/zsh" ]; then link_tool zsh bin/zsh; fi
+  if [ -x "$tools/fish/usr/bin/fish" ]; then link_tool fish usr/bin/fish; fi
 }

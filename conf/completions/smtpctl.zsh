@@ -1,0 +1,175 @@
+#compdef smtpctl
+# zsh completion for smtpctl(8). Written by scripts/tidy.ts --write from the commands in src/cli/smtpctl/commands.ts.
+
+_smtpctl_place() {
+  words_here=() kinds=()
+  case $1 in
+    '')
+      words_here=('backup:Copies the queue, the configuration and the keys into an empty folder, while mail flows.' 'check:Checks DNS, certificates, queue, disks and files, a line per finding; exits with 0, 1 (warnings) or 2 (errors).' 'discover' 'dkim' 'dmarc:Sums up what others report of mail in our name, one line per source; - is standard input.' 'encrypt' 'export:Writes the queue into a folder of files, and keeps it.' 'import:Takes in what export wrote, each message once but for --again.' 'log' 'monitor:Prints a line of counters every second until it is interrupted.' 'pause' 'remove:Removes envelopes from the queue; nobody is told.' 'restore:Puts back what backup has copied, where there is no queue; --force overwrites files that differ.' 'resume' 'schedule:Makes envelopes due at once.' 'setup:Makes this machine a mail host: asks, writes the configuration and keys, prints the records, sends a mail.' 'show' 'stop:Ends the daemon in good order.' 'top:Shows what goes on: rates, sessions, the queue by destination, the slowest hosts.' 'trace:Starts the trace lines of a subsystem, or of all, in the log.' 'untrace:Ends the trace lines of a subsystem, or of all.' 'update')
+      kinds=() ;;
+    'backup')
+      words_here=()
+      kinds=(folder) ;;
+    'discover')
+      words_here=()
+      kinds=(evpid msgid folder) ;;
+    'discover *')
+      words_here=()
+      kinds=(keyfile) ;;
+    'dkim')
+      words_here=('check:Compares the records in the DNS with the keys of DKIM, one line per key; exits with 1 if something is wrong.' 'generate:Makes keys of DKIM for a domain, and prints the records and the lines of smtpd.conf for them.' 'rotate:Makes other keys for a domain, which sign when the DNS has their records.')
+      kinds=() ;;
+    'dkim generate')
+      words_here=()
+      kinds=(domain) ;;
+    'dkim generate *')
+      words_here=()
+      kinds=(str) ;;
+    'dkim rotate')
+      words_here=()
+      kinds=(domain) ;;
+    'dmarc')
+      words_here=('read:Sums up what others report of mail in our name, one line per source; - is standard input.')
+      kinds=() ;;
+    'dmarc read')
+      words_here=()
+      kinds=(file) ;;
+    'encrypt')
+      words_here=()
+      kinds=(str) ;;
+    'export')
+      words_here=()
+      kinds=(folder) ;;
+    'import')
+      words_here=()
+      kinds=(folder) ;;
+    'log')
+      words_here=('brief:Ends debug logging and all tracing.' 'verbose:Starts debug logging.')
+      kinds=() ;;
+    'pause')
+      words_here=('envelope:Suspends delivery of envelopes.' 'mda:Stops local deliveries, relaying, or accepting of sessions.' 'mta:Stops local deliveries, relaying, or accepting of sessions.' 'smtp:Stops local deliveries, relaying, or accepting of sessions.')
+      kinds=() ;;
+    'pause envelope')
+      words_here=('all:Suspends delivery of envelopes.' 'domain:Suspends delivery of envelopes.')
+      kinds=(evpid msgid) ;;
+    'pause envelope domain')
+      words_here=()
+      kinds=(domain) ;;
+    'remove')
+      words_here=('all:Removes envelopes from the queue; nobody is told.' 'domain:Removes envelopes from the queue; nobody is told.')
+      kinds=(evpid msgid) ;;
+    'remove domain')
+      words_here=()
+      kinds=(domain) ;;
+    'restore')
+      words_here=()
+      kinds=(folder) ;;
+    'resume')
+      words_here=('envelope:Ends the suspension of envelopes.' 'mda:Ends a pause of deliveries, relaying, or sessions.' 'mta:Ends a pause of deliveries, relaying, or sessions.' 'smtp:Ends a pause of deliveries, relaying, or sessions.' 'route:Enables a route that was disabled after errors; 0 is all of them.')
+      kinds=() ;;
+    'resume envelope')
+      words_here=('all:Ends the suspension of envelopes.' 'domain:Ends the suspension of envelopes.')
+      kinds=(evpid msgid) ;;
+    'resume envelope domain')
+      words_here=()
+      kinds=(domain) ;;
+    'resume route')
+      words_here=()
+      kinds=(routeid) ;;
+    'schedule')
+      words_here=('all:Makes envelopes due at once.' 'domain:Makes envelopes due at once.')
+      kinds=(evpid msgid) ;;
+    'schedule domain')
+      words_here=()
+      kinds=(domain) ;;
+    'show')
+      words_here=('damaged:Lists what could not be read in the spool and is set aside.' 'envelope:Prints what is known of an envelope.' 'hosts:Lists the hosts that mail is relayed to.' 'hoststats:Lists the last answer of each domain that mail is relayed to.' 'message:Prints a message as it is stored.' 'queue:Lists the envelopes in the queue, or those of one message.' 'relays:Lists the relays that mail waits for, with their connectors.' 'routes:Lists the routes to hosts, with their numbers and penalties.' 'stats:Prints all counters.' 'status:Tells what is paused, what is wrong with the spool, and which walls stand.')
+      kinds=() ;;
+    'show envelope')
+      words_here=()
+      kinds=(evpid) ;;
+    'show message')
+      words_here=()
+      kinds=(msgid evpid) ;;
+    'show queue')
+      words_here=()
+      kinds=(msgid) ;;
+    'trace')
+      words_here=('imsg' 'io' 'smtp' 'mta' 'bounce' 'scheduler' 'lookup' 'stat' 'rules' 'mproc' 'expand' 'tables' 'queue' 'filters' 'all')
+      kinds=() ;;
+    'untrace')
+      words_here=('imsg' 'io' 'smtp' 'mta' 'bounce' 'scheduler' 'lookup' 'stat' 'rules' 'mproc' 'expand' 'tables' 'queue' 'filters' 'all')
+      kinds=() ;;
+    'update')
+      words_here=('dkim:Loads the keys of DKIM again at once.' 'pki:Loads certificates and keys again at once.' 'table:Reads the file of a table again.')
+      kinds=() ;;
+    'update table')
+      words_here=()
+      kinds=(str) ;;
+  esac
+}
+
+_smtpctl_options() {
+  options=('--help:Prints what it does.' '--version:Prints the version.')
+  case $1 in
+    'check' | 'check '*) options+=('--json:Prints one JSON document instead of lines.' '--blocklists:Also asks these blocklists for our addresses, by default zen.spamhaus.org, bl.spamcop.net, b.barracudacentral.org.' '-f:Checks this configuration from here, and asks no daemon.') ;;
+    'discover' | 'discover '*) options+=('--again:Takes the messages of a spool of OpenSMTPD into the queue, each once but for --again.') ;;
+    'dkim check'*) options+=('--json:Prints JSON.') ;;
+    'dmarc read'*) options+=('--json:Prints JSON.') ;;
+    'encrypt' | 'encrypt '*) options+=('--scram:Prints a SCRAM verifier of a password, or of each line of standard input.') ;;
+    'import' | 'import '*) options+=('--again:Takes in what export wrote, each message once but for --again.') ;;
+    'monitor' | 'monitor '*) options+=('--json:Prints JSON.') ;;
+    'restore' | 'restore '*) options+=('--force:Puts back what backup has copied, where there is no queue; --force overwrites files that differ.') ;;
+    'setup' | 'setup '*) options+=('--domain:The domain that mail is received for.' '--hostname:The full name of this host; mail. before the domain by default.' '--reader:The account that reads the mail for postmaster, abuse and root.' '--address:A public address, where this host does not have it.' '--certificate:self-signed (the default), acme for Let’s Encrypt, the URL of another ACME directory, or a file.' '--key:The key of a certificate that is a file.' '--mailbox:maildir for ~/Maildir, the default; or mbox for /var/mail.' '--probe:Tries port 25 of an exchanger of this domain: are connections out blocked?' '--root:Puts all files below this folder, for a trial. Needs no root.' '--no-start:Starts no daemon and sends no mail.' '--dry-run:Shows files and records, and writes nothing.') ;;
+    'show damaged'*) options+=('--json:Prints JSON.') ;;
+    'show envelope'*) options+=('--json:Prints JSON.') ;;
+    'show hosts'*) options+=('--json:Prints JSON.') ;;
+    'show hoststats'*) options+=('--json:Prints JSON.') ;;
+    'show message'*) options+=('--json:Prints JSON.') ;;
+    'show queue'*) options+=('--json:Prints JSON.') ;;
+    'show relays'*) options+=('--json:Prints JSON.') ;;
+    'show routes'*) options+=('--json:Prints JSON.') ;;
+    'show stats'*) options+=('--json:Prints JSON.') ;;
+    'show status'*) options+=('--json:Prints JSON.') ;;
+    'top' | 'top '*) options+=('-i:Looks again after so many seconds, 0.1 to 60; 2 without it.' '-n:Ends after so many looks.' '--json:Prints an object of JSON each time.') ;;
+  esac
+}
+
+_smtpctl() {
+  local key= word kind skip=
+  local -a words_here kinds options found names
+  for word in ${words[2,CURRENT-1]}; do
+    if [[ -n $skip ]]; then skip=; continue; fi
+    case $word in
+      -f | --domain | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) skip=1; continue ;;
+      -*) continue ;;
+    esac
+    _smtpctl_place "$key"
+    names=(${words_here%%:*})
+    if [[ " ${names[*]} " == *" $word "* ]]; then
+      key="${key:+$key }$word"
+    else
+      key="$key *"
+    fi
+  done
+  if [[ -n $skip ]]; then _files; return; fi
+  if [[ ${words[CURRENT]} == -* ]]; then
+    _smtpctl_options "$key"
+    _describe -o option options
+    return
+  fi
+  _smtpctl_place "$key"
+  (( $#words_here )) && _describe command words_here
+  for kind in $kinds; do
+    case $kind in
+      evpid) found=(${(f)"$(command smtpctl show queue 2>/dev/null | head -n 200 | cut -d '|' -f 1)"}); compadd -a found ;;
+      msgid) found=(${(f)"$(command smtpctl show queue 2>/dev/null | head -n 200 | cut -c 1-8 | sort -u)"}); compadd -a found ;;
+      domain) found=(${(f)"$(command smtpctl show hoststats 2>/dev/null | head -n 200 | cut -d '|' -f 1)"}); compadd -a found ;;
+      routeid) found=(${(f)"$(command smtpctl show routes 2>/dev/null | head -n 200 | cut -d . -f 1)"}); compadd -a found ;;
+      folder) _files -/ ;;
+      file | keyfile) _files ;;
+    esac
+  done
+}
+
+_smtpctl "$@"
