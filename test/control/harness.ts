@@ -2,7 +2,7 @@
 
 import { type Envelope, NO_DSN } from "../../src/envelope/mod.ts";
 import type { Channel, Isolate } from "../../src/isolate/mod.ts";
-import type { ControlToMain, DoorName, PeerLife, ProcessWalls } from "../../src/protocol/mod.ts";
+import type { Checked, ControlToMain, DoorName, Finding, PeerLife, ProcessWalls } from "../../src/protocol/mod.ts";
 import type { Trace } from "../../src/events/mod.ts";
 import { evpid } from "../ids.ts";
 
@@ -56,6 +56,9 @@ export class FakeSystem {
   changed = true;
   /** What main answers as `error`. */
   error: string | null = null;
+  /** What main finds when it checks the host, and what of it became worse. */
+  checked: Checked | null = null;
+  worse: readonly Finding[] = [];
   /** What main says of the processes. */
   walls: readonly ProcessWalls[] = [];
   readonly isolate: Isolate<"control">;
@@ -122,6 +125,8 @@ export class FakeSystem {
         this.requests.push(request);
         const answer = said.type === "walls"
           ? { type: "walls", processes: this.walls }
+          : said.type === "checkup" || said.type === "last-checkup"
+          ? { type: "checked", checked: this.checked, worse: this.worse }
           : { type: "answer", changed: this.changed, error: this.error };
         queueMicrotask(() => channel.onmessage({ ...answer, call }));
       },

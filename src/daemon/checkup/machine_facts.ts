@@ -99,7 +99,7 @@ export function filesOf(config: Config, env: Environment, users: readonly number
     ...config.queue.encryption?.kind === "file"
       ? [guarded("the key of the queue", config.queue.encryption.path, { owners: own, wants: "secret" })]
       : [],
-    guarded("the spool", spoolPath(env), { owners: [...own, ...users] }),
+    guarded("the spool", spoolPath(env), { owners: [...own, ...users], optional: true }),
     guarded("the folder of what smtpd keeps", statePath(env), { owners: own, wants: "secret", optional: true }),
     guarded("the folder of the control socket", dirname(controlSocketPath(env)), { owners: own }),
     ...libexecFolders(env).filter((path) => deviceOf(path) !== null).map((path) =>
