@@ -148,7 +148,7 @@ function fakeSurroundings(more: Partial<Surroundings> = {}): Surroundings {
     isExample: () => false,
     missingUsers: () => [],
     run: () => Promise.resolve({ code: 0, text: "configuration OK" }),
-    smtpd: "smtpd",
+    smtpd: ["smtpd"],
     hasUnit: () => false,
     ...more,
   };

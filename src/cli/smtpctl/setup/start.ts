@@ -36,7 +36,7 @@ interface StartDeps {
 export async function startAndTry(order: StartOrder, deps: StartDeps): Promise<number> {
   const { around, terminal, env } = deps, { config } = order;
   const missing = around.missingUsers();
-  const checked = await run(around, around.smtpd, ["-n", "-f", config]);
+  const checked = await runSmtpd(around, ["-n", "-f", config]);
   terminal.out(`smtpd -n: ${safeText(checked.text)}\n`);
   if (checked.code !== 0) return 1;
   const why = await reasonNotToStart(order, deps, missing);
@@ -70,12 +70,17 @@ async function start(
   const unit = around.hasUnit() && !isTrial, running = await answers(controlSocketPath(env));
   const { code, text } = unit
     ? await run(around, "systemctl", running ? ["restart", UNIT] : ["enable", "--now", UNIT])
-    : await run(around, around.smtpd, isTrial ? ["-f", config] : []);
+    : await runSmtpd(around, isTrial ? ["-f", config] : []);
   const done = unit ? `smtpd is started, and with the machine from now on (${UNIT}).` : "smtpd is started.";
   return {
     fault: code === 0 ? null : `smtpd does not start: ${text}`,
     text: running ? `smtpd is started again (${UNIT}).` : done,
   };
+}
+
+async function runSmtpd(around: Surroundings, args: readonly string[]) {
+  const [program, ...first] = around.smtpd;
+  return await run(around, program, [...first, ...args]);
 }
 
 async function run(around: Surroundings, program: string, args: readonly string[]) {
@@ -99,7 +104,9 @@ async function reasonNotToStart(
   }
   if (isTrial && !env.get("SMTPD_SOCKET")) {
     const places = `SMTPD_SPOOL=${root}/spool SMTPD_SOCKET=${root}/smtpd.sock SMTPD_STATE=${root}/state`;
-    return `Nothing is started for a trial in a folder. To start it there:\n  ${places} ${around.smtpd} -d -f ${config}`;
+    return `Nothing is started for a trial in a folder. To start it there:\n  ${places} ${
+      around.smtpd.join(" ")
+    } -d -f ${config}`;
   }
   if (!start) return `Start it with smtpd${around.hasUnit() ? ` (systemctl enable --now ${UNIT})` : ""}, then ${mail}`;
   if (missing.length > 0) {

@@ -42,8 +42,8 @@ export interface Surroundings {
   missingUsers(): readonly string[];
   /** Runs a program, and returns its exit status and what it said. */
   run(program: string, args: readonly string[]): Promise<{ readonly code: number; readonly text: string }>;
-  /** The path of smtpd. */
-  readonly smtpd: string;
+  /** How smtpd is started: a program, and what stands before the arguments. */
+  readonly smtpd: readonly [program: string, ...args: string[]];
   /** Does systemd run this machine, and has it our unit? */
   hasUnit(): boolean;
 }
@@ -99,7 +99,8 @@ export function surroundings(env: Environment): Surroundings {
       const decoder = new TextDecoder();
       return { code, text: (decoder.decode(stdout) + decoder.decode(stderr)).trimEnd() };
     },
-    smtpd: `${PROJECT}scripts/smtpd`,
+    // One binary with all programs inside goes by the first word.
+    smtpd: Deno.build.standalone ? [Deno.execPath(), "--as", "smtpd"] : [`${PROJECT}scripts/smtpd`],
     hasUnit: () => exists("/run/systemd/system") && UNIT_FOLDERS.some((folder) => exists(`${folder}/${UNIT}`)),
   };
 }
