@@ -1,7 +1,7 @@
 /** `pki NAME acme URL …`: a certificate that the daemon obtains and renews by ACME (RFC 8555). What the authority says is found out later. */
 
 import { asciiDomain } from "../envelope/mod.ts";
-import { ipVersion, normalName } from "../net/mod.ts";
+import { ipVersion, isAddress, normalName } from "../net/mod.ts";
 import type { AcmeChallenge, AcmeOrder } from "../config/mod.ts";
 import { ACME_CHALLENGES, ACME_PORTS, acmeFolder } from "../config/acme.ts";
 import { LANGUAGE_LIMITS } from "../config/limits.ts";
@@ -47,6 +47,14 @@ export function parseAcme(context: Context, name: string): AcmeOrder | null {
   if (cursor.failed) return null;
   const { challenge, hook, contact, keyType, ca, address, port } = line;
   const names = line.names ?? (name === "*" ? [] : [name]);
+  const unfit = names.find((one) => !isFullName(one.replace(/^\*\./, "")));
+  if (unfit !== undefined) {
+    return refuse(
+      cursor,
+      at,
+      `no authority gives a certificate for ${shown(unfit)}: it is not the full name of a host`,
+    );
+  }
   const wildcard = names.find((one) => one.startsWith("*."));
   if (names.length === 0) return refuse(cursor, at, 'pki "*" needs the names of its certificate: names { … }');
   if (wildcard !== undefined && challenge !== "dns-01") {
@@ -74,6 +82,11 @@ export function parseAcme(context: Context, name: string): AcmeOrder | null {
 function refuse(cursor: Cursor, at: Parameters<Cursor["fail"]>[0], message: string): null {
   cursor.fail(at, message);
   return null;
+}
+
+/** True for a host name with a domain; addresses are none. */
+function isFullName(name: string): boolean {
+  return name.includes(".") && !isAddress(name);
 }
 
 /** The URL as it is asked for; null when it is none, has a password, or is too long for a folder of its name. */
@@ -162,7 +175,7 @@ function expectNames(cursor: Cursor): readonly string[] | null {
     const bare = text.startsWith("*.") ? text.slice(2) : text;
     const ascii = bare.endsWith(".") ? null : asciiDomain(bare);
     const name = ascii === null || list.kind === "map" ? null : normalName(ascii);
-    if (name === null || !name.includes(".")) {
+    if (name === null || !isFullName(name)) {
       cursor.fail(at, `no authority gives a certificate for ${shown(text)}: it is not the full name of a host`);
       return null;
     }

@@ -9,6 +9,8 @@ const CASES = [
   ["only relays", RELAY, 0],
   ["has a table program", { ...RELAY, filter: { tables: [{}], filters: [] } }, 2],
   ["has a filter program", { ...RELAY, filter: { tables: [], filters: [{}] } }, 2],
+  ["has a hook of ACME", { ...RELAY, acme: { certificates: [{ challenge: "dns-01" }] } }, 2],
+  ["obtains certificates without one", { ...RELAY, acme: { certificates: [{ challenge: "http-01" }] } }, 0],
   ["delivers locally", { ...RELAY, privileged: { actions: { inbox: {} } } }, 2],
 ] as const;
 const FILES = { read: ["/etc"], execute: [], write: ["/spool"], sockets: ["/run"], tcp: "any" } as const;
@@ -28,7 +30,7 @@ for (const [what, settings, programs] of CASES) {
 }
 
 const relaying = oneProcessWall(RELAY as unknown as Settings, 1000, () => FILES);
-const delivering = oneProcessWall(CASES[3][1] as unknown as Settings, 0, () => FILES);
+const delivering = oneProcessWall(CASES[5][1] as unknown as Settings, 0, () => FILES);
 const shown = [
   [
     "all stands",

@@ -132,6 +132,31 @@ async function shownAfterStart(daemon: Daemon, port: number): Promise<string> {
   return (await shownBy(port, "http.test")).fingerprint256;
 }
 
+/** An authority that takes no more orders for two hours. */
+function limitedAuthority(pebble: Pebble): Deno.HttpServer<Deno.NetAddr> {
+  const answers: Readonly<Record<string, (origin: string) => Response>> = {
+    "/dir": (origin) =>
+      Response.json({ newNonce: `${origin}/nonce`, newAccount: `${origin}/account`, newOrder: `${origin}/order` }),
+    "/nonce": () => new Response(null),
+    "/account": (origin) => Response.json({}, { status: 201, headers: { location: `${origin}/account/1` } }),
+    "/order": () =>
+      Response.json({ type: "urn:ietf:params:acme:error:rateLimited", detail: "too many orders" }, {
+        status: 429,
+        headers: { "retry-after": "7200" },
+      }),
+  };
+  const keys = {
+    cert: Deno.readTextFileSync(pebble.ca),
+    key: Deno.readTextFileSync(pebble.ca.replace(/pem$/, "key")),
+  };
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, ...keys, onListen: () => {} }, (request) => {
+    const { origin, pathname } = new URL(request.url);
+    const answer = answers[pathname]!(origin);
+    answer.headers.set("replay-nonce", crypto.randomUUID());
+    return answer;
+  });
+}
+
 /** Each kind of failure is logged with what to do, and the daemon serves meanwhile. */
 async function fail(pebble: Pebble): Promise<void> {
   const folder = await Deno.makeTempDir(), smtps = freePort(), taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -141,7 +166,13 @@ async function fail(pebble: Pebble): Promise<void> {
   Deno.chmodSync(hook, 0o755);
   const acme = `acme "${pebble.directory}" ca "${pebble.ca}"`;
   const nowhere = pebble.directory.replace("/dir", "/nowhere");
+  const limited = limitedAuthority(pebble);
   const rows: readonly (readonly [name: string, line: string, want: RegExp])[] = [
+    [
+      "limited",
+      `acme "https://localhost:${limited.addr.port}/dir" ca "${pebble.ca}"`,
+      /the authority says 429 rateLimited: too many orders: .* again in 2 h/,
+    ],
     ["path", `acme "${nowhere}" ca "${pebble.ca}"`, /the authority says 404: .* again in 1[01] min/],
     ["authority", `acme "${pebble.directory}"`, /no TLS with localhost: .* again in 1 min/],
     ["nobody", 'acme "https://127.0.0.1:1/dir"', /no connection to 127\.0\.0\.1: .*refused.* again in 1 min/i],
@@ -170,14 +201,19 @@ ${inbox(daemon)}`;
       }
       assert.ok(!isOfPebble(await shownBy(smtps, "path.test")));
       const { stdout } = await daemon.tool("smtpctl", ["show", "stats"]);
-      assert.match(stdout, /^acme\.failure=6$/m);
+      assert.match(stdout, /^acme\.failure=7$/m);
       // Asked to, it tries again at once.
       const from = daemon.log.length;
       assert.equal((await daemon.tool("smtpctl", ["update", "pki"])).code, 0);
-      await daemon.logged(/^warn: acme: pki "path.test": .* \(failures in a row: 2\)/, from);
+      for (const name of ["path", "hook"]) {
+        await daemon.logged(new RegExp(`^warn: acme: pki "${name}.test": .* \\(failures in a row: 2\\)`), from);
+      }
+      const again = daemon.log.slice(from).filter((line) => line.includes("limited.test"));
+      assert.deepEqual(again, [], "the authority has named a time");
     });
   } finally {
     taken.close();
+    await limited.shutdown();
     await Deno.remove(folder, { recursive: true });
   }
 }
