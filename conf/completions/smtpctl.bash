@@ -3,7 +3,7 @@
 _smtpctl_place() {
   words= kinds=
   case $1 in
-    '') words='backup check discover dkim dmarc encrypt export import log monitor pause remove restore resume schedule setup show stop top trace untrace update' kinds='' ;;
+    '') words='backup check discover dkim dmarc encrypt export import log monitor pause remove restore resume schedule setup show reload stop top trace untrace update' kinds='' ;;
     'backup') words='' kinds='folder' ;;
     'discover') words='' kinds='evpid msgid folder' ;;
     'discover *') words='' kinds='keyfile' ;;

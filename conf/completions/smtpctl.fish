@@ -4,7 +4,7 @@ function __smtpctl_words
     set -l words
     switch "$argv[1]"
         case ''
-            set words backup check discover dkim dmarc encrypt export import log monitor pause remove restore resume schedule setup show stop top trace untrace update
+            set words backup check discover dkim dmarc encrypt export import log monitor pause remove restore resume schedule setup show reload stop top trace untrace update
         case 'backup'
             set words 
         case 'discover'
@@ -118,6 +118,7 @@ complete -c smtpctl -n "test (__smtpctl_key) = ''" -a resume
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a schedule -d 'Makes envelopes due at once.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a setup -d 'Makes this machine a mail host: asks, writes the configuration and keys, prints the records, sends a mail.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a show
+complete -c smtpctl -n "test (__smtpctl_key) = ''" -a reload -d 'Has smtpd read its configuration again; what is wrong with it is printed, and changes nothing.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a stop -d 'Ends the daemon in good order.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a top -d 'Shows what goes on: rates, sessions, the queue by destination, the slowest hosts.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a trace -d 'Starts the trace lines of a subsystem, or of all, in the log.'

@@ -22,6 +22,7 @@ export function serveAcme(isolate: Isolate<"acme">): void {
   isolate.onsettings = ({ certificates }) => {
     if (certificates !== undefined) service.renew(certificates);
   };
+  isolate.onreload = () => service.renew(isolate.settings.certificates);
   isolate.onstop = () => service.stop();
   service.start();
 }

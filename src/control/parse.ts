@@ -37,6 +37,7 @@ const REQUESTS = {
   check: [{ blocklists }],
   monitor: [{}],
   top: [{ intervalMs: whole({ least: LEAST_TOP_MS, most: MOST_TOP_MS }) }],
+  reload: [{}],
   stop: [{}],
   "update-pki": [{}],
   "update-dkim": [{}],

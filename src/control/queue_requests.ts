@@ -49,10 +49,14 @@ export type SchedulerCaller = Caller<ControlToScheduler, SchedulerToControl>;
 export class QueueRequests {
   readonly #queue: QueueCaller;
   readonly #scheduler: SchedulerCaller;
-  readonly #listing: Isolate<"control">["settings"]["listing"];
+  readonly #listing: () => Isolate<"control">["settings"]["listing"];
 
-  /** `listing` says how many envelopes and messages one question for a listing may name. */
-  constructor(queue: QueueCaller, scheduler: SchedulerCaller, listing: Isolate<"control">["settings"]["listing"]) {
+  /** `listing` returns how many envelopes and messages one question for a listing may name. */
+  constructor(
+    queue: QueueCaller,
+    scheduler: SchedulerCaller,
+    listing: () => Isolate<"control">["settings"]["listing"],
+  ) {
     this.#queue = queue;
     this.#scheduler = scheduler;
     this.#listing = listing;
@@ -111,7 +115,7 @@ export class QueueRequests {
     message: MessageId | null,
     form: "lines" | "records" = "lines",
   ): AsyncGenerator<ControlAnswer> {
-    const { envelopes: limit, messages } = this.#listing;
+    const { envelopes: limit, messages } = this.#listing();
     let found = false;
     for (let after: EnvelopeCursor | null = ""; after !== null;) {
       const page: QueuePage = await this.#page({ message, after, limit, messages });

@@ -2,7 +2,14 @@
 
 import { type Envelope, formatMailbox, messageOf, NOTIFY, type ReversePath } from "../envelope/mod.ts";
 import type { Statistic } from "../events/mod.ts";
-import type { DamagedEntry, DkimKeyState, ProcessWalls, RelayToControl, RunState } from "../protocol/mod.ts";
+import type {
+  ConfigurationState,
+  DamagedEntry,
+  DkimKeyState,
+  ProcessWalls,
+  RelayToControl,
+  RunState,
+} from "../protocol/mod.ts";
 import { flagsOf, type ListedEnvelope } from "./listing.ts";
 import type { JsonRecord, JsonValue, TopSample } from "./protocol.ts";
 
@@ -87,8 +94,11 @@ export function statsRecord(statistics: readonly Statistic[], uptimeSeconds: num
 /** Of `show status`. */
 export function statusRecord(
   paused: Readonly<Record<"mda" | "mta" | "smtp", boolean>>,
-  problems: readonly string[],
-  processes: readonly ProcessWalls[] | null,
+  { problems, configuration, processes }: {
+    readonly problems: readonly string[];
+    readonly configuration: ConfigurationState | null;
+    readonly processes: readonly ProcessWalls[] | null;
+  },
 ): JsonRecord {
   const state = (what: keyof typeof paused) => paused[what] ? "paused" : "running";
   return {
@@ -96,6 +106,13 @@ export function statusRecord(
     mta: state("mta"),
     smtp: state("smtp"),
     problems: problems.map((line) => line.replace(/^QUEUE /, "")),
+    configuration: configuration === null ? null : {
+      file: configuration.file,
+      readAt: time(configuration.readAt),
+      generation: configuration.generation,
+      olderGenerations: configuration.olderGenerations,
+      olderSessions: configuration.olderSessions,
+    },
     processes: processes === null ? null : processes.map(({ process, pid, stands, says, missing, isolates }) => ({
       process,
       pid,

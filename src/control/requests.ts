@@ -5,6 +5,7 @@ import { formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../e
 import { Caller, type Isolate } from "../isolate/mod.ts";
 import type {
   Checked,
+  ConfigurationState,
   ControlToMain,
   DamagedEntry,
   HostRecord,
@@ -38,7 +39,10 @@ const NO_HOSTS: { readonly hosts?: readonly HostRecord[] } = {};
 /** Asks main at the door to it. */
 export type MainCaller = Caller<ControlToMain, MainToControl>;
 /** A question to main, without its number. */
-type MainRequest = DistributiveOmit<Exclude<ControlToMain, { type: "log" | "walls" | "files" }>, "call">;
+type MainRequest = DistributiveOmit<
+  Exclude<ControlToMain, { type: "log" | "walls" | "files" | "reload" | "configuration" }>,
+  "call"
+>;
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
 /** Answers each request by asking the isolate that has the answer. */
@@ -76,7 +80,7 @@ export class ControlRequests {
     this.#scheduler = new Caller(isolate.ask("control-scheduler"));
     this.#relay = new Caller(isolate.ask("control-relay"));
     this.#lookup = new Caller(isolate.ask("control-lookup"));
-    this.#queued = new QueueRequests(this.#queue, this.#scheduler, isolate.settings.listing);
+    this.#queued = new QueueRequests(this.#queue, this.#scheduler, () => isolate.settings.listing);
     this.#paused = { ...isolate.settings.paused };
     this.#traces = new Set(TRACES.filter((trace) => isolate.traces(trace)));
     this.#scheduler.onreset = () => this.#pauseAgain();
@@ -114,6 +118,7 @@ export class ControlRequests {
           ...(["mda", "mta", "smtp"] as const).map((one) => this.#status(one)),
           ...await this.diskErrors(),
           ...await this.#walls(),
+          ...describeConfiguration(await this.#configuration()),
         ]);
       case "show-damaged":
         return yield* shown(
@@ -174,6 +179,11 @@ export class ControlRequests {
         const { error } = await this.#lookup.ask<"updated">({ type: "update-table", table: request.table });
         return yield error === null ? { ok: true } : failed(error);
       }
+      case "reload": {
+        const { lines, faults } = await this.#main.ask<"reloaded">({ type: "reload" });
+        for (const line of [...lines, ...faults]) yield { line };
+        return yield faults.length === 0 ? { ok: true } : failed("nothing is changed: smtpd goes on with what it has");
+      }
       case "stop":
         await this.#askMain({ type: "stop" });
         return yield { ok: true };
@@ -201,7 +211,11 @@ export class ControlRequests {
         return this.#inRecords(() => [statsRecord(this.#stats.entries(), this.uptimeSeconds)]);
       case "show-status":
         return this.#inRecords(
-          async () => [statusRecord(this.#paused, await this.diskErrors(), await this.#processes())],
+          async () => [statusRecord(this.#paused, {
+            problems: await this.diskErrors(),
+            configuration: await this.#configuration(),
+            processes: await this.#processes(),
+          })],
         );
       case "show-damaged":
         return this.#inRecords(async () => (await this.#damaged()).map(damagedRecord));
@@ -407,6 +421,16 @@ export class ControlRequests {
     return `${what.toUpperCase()} ${this.#paused[what] ? "paused" : "running"}`;
   }
 
+  /** Which configuration is in use; null when main does not answer. */
+  async #configuration(): Promise<ConfigurationState | null> {
+    let found: ConfigurationState | null = null;
+    await inTime(
+      this.#clock,
+      this.#main.ask<"configuration">({ type: "configuration" }).then((answer) => found = answer),
+    );
+    return found;
+  }
+
   /** What stands around each process, and what each isolate may do. */
   async #walls(): Promise<readonly string[]> {
     const processes = await this.#processes();
@@ -426,6 +450,18 @@ export class ControlRequests {
   #askMain(request: MainRequest): Promise<MainAnswer> {
     return this.#main.ask<"answer">(request);
   }
+}
+
+/** Lines about the configuration: when it was read, and how many sessions go on with older ones. */
+function describeConfiguration(state: ConfigurationState | null): string[] {
+  if (state === null) return ["CONFIG unknown: main does not answer"];
+  const { file, readAt, generation, olderGenerations, olderSessions } = state;
+  const old = olderGenerations === 0
+    ? ""
+    : `, ${olderSessions} session${olderSessions === 1 ? "" : "s"} of ${olderGenerations} older one${
+      olderGenerations === 1 ? "" : "s"
+    }`;
+  return [`CONFIG ${file} read ${new Date(readAt).toISOString()}, generation ${generation}${old}`];
 }
 
 /** Lines about one process: what the kernel says of it, what it says itself, what is missing, and its isolates. */

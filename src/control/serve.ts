@@ -1,4 +1,4 @@
-/** Puts the control isolate together: events in, log and statistics out, the control socket and the admin page on top. */
+/** Puts the control isolate together: events in, log and statistics out, the control socket and the admin page on top. One function is long: each part needs the others. */
 
 import { AdminServer } from "../admin/mod.ts";
 import type { EnvelopeCursor } from "../envelope/mod.ts";
@@ -61,7 +61,16 @@ export function serveControl(isolate: Isolate<"control">): void {
       };
     });
   }
-  const admin = openAdmin(isolate, requests, stats);
+  let admin = openAdmin(isolate, requests, stats);
+  let sinks = isolate.settings.log;
+  isolate.onreload = () => {
+    const { settings } = isolate;
+    if (JSON.stringify(settings.log) !== JSON.stringify(sinks)) logbook.redirect(outputs());
+    sinks = settings.log;
+    if (settings.admin?.address === admin?.address && settings.admin?.port === admin?.port) return;
+    admin?.server.close();
+    admin = openAdmin(isolate, requests, stats);
+  };
   const stopChecking = checkEveryDay(requests, log);
   main.onmessage = (message) => {
     if (message.type !== "session") return;
@@ -69,12 +78,12 @@ export function serveControl(isolate: Isolate<"control">): void {
     if (listener !== ADMIN_LISTENER) {
       sessions.serve(socket, peer).catch((error) => log("warn", `warn: control: ${error.message}`));
     } else if (admin === null) socket.destroy();
-    else admin.serve(socket, peer.address);
+    else admin.server.serve(socket, peer.address);
   };
   isolate.onstop = () => {
     stopChecking();
     sessions.close();
-    admin?.close();
+    admin?.server.close();
     ordering.flush();
     logbook.flush();
   };
@@ -136,7 +145,14 @@ function logOutputs(isolate: Isolate<"control">, send: (message: ControlToMain) 
   );
 }
 
-function openAdmin(isolate: Isolate<"control">, requests: ControlRequests, stats: Stats): AdminServer | null {
+/** The admin page, and where main listens for it. */
+interface AdminPage {
+  readonly address: string;
+  readonly port: number;
+  readonly server: AdminServer;
+}
+
+function openAdmin(isolate: Isolate<"control">, requests: ControlRequests, stats: Stats): AdminPage | null {
   const { admin, shared, maxConnections } = isolate.settings;
   if (admin === null) return null;
   const source = {
@@ -151,5 +167,6 @@ function openAdmin(isolate: Isolate<"control">, requests: ControlRequests, stats
     refusals: () => requests.refusals(),
     paused: () => ({ mda: requests.paused("mda"), mta: requests.paused("mta"), smtp: requests.paused("smtp") }),
   };
-  return new AdminServer({ address: admin.address, maxConnections: maxConnections.admin, source });
+  const server = new AdminServer({ address: admin.address, maxConnections: maxConnections.admin, source });
+  return { ...admin, server };
 }

@@ -5,6 +5,7 @@
 
 import type net from "node:net";
 import { dirname } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { Config, Environment } from "../config/mod.ts";
 import { controlSocketPath, journalSocketPath, spoolPath, statePath, submissionSocketPath } from "../config/paths.ts";
 import { systemReason, type Trace } from "../events/mod.ts";
@@ -26,7 +27,8 @@ import { KernelError, needDescriptors, pipeMark } from "../kernel/mod.ts";
 import { GivenSockets, type HostedWorker } from "../process/mod.ts";
 import { type MainChannel, type Processes, Supervisor } from "../supervisor/mod.ts";
 import { AcmeRequests } from "./acme/acme_requests.ts";
-import { CertificateKeeper } from "./certificates.ts";
+import type { KeeperHooks } from "./certificates.ts";
+import { filesForTables, loadConfiguration, type Loaded, type LoadSurroundings } from "./configuration.ts";
 import { faultOfTable } from "./checks/advise.ts";
 import { HostCheck } from "./checkup/checkup.ts";
 import { Children } from "./machine/children.ts";
@@ -36,11 +38,13 @@ import { backlogFor, ListeningSockets } from "./sockets/listening_sockets.ts";
 import { Fatal } from "./fatal.ts";
 import { ForwardFiles } from "./forward_files.ts";
 import { assign, type Inherited, inheritedDescriptors, parseSocketName, textOf } from "./sockets/inherited.ts";
-import { type Place, resolveListeners } from "./sockets/listeners.ts";
+import type { Place } from "./sockets/listeners.ts";
+import { Places, type Wanted } from "./sockets/places.ts";
+import { Reloader, type Reread } from "./reload.ts";
 import { LogSinks, sinksOf } from "./log_sinks.ts";
 import { Native } from "./machine/native.ts";
 import { type DaemonHealth, ServiceManager } from "./machine/service_manager.ts";
-import { type OneProcessWall, oneProcessWall, putUpWall } from "./one_process.ts";
+import { beyondWall, type OneProcessWall, oneProcessWall, putUpWall } from "./one_process.ts";
 import { filesToKeep } from "./named_files.ts";
 import { oneProcessFiles } from "./one_process_files.ts";
 import { grantsFor, resolverGrants } from "./permissions.ts";
@@ -51,15 +55,11 @@ import { makeProcesses, processPlans, protectCaches } from "./processes.ts";
 import { ProgramFiles } from "./program_files.ts";
 import { programUser } from "./programs.ts";
 import { Passwords } from "./machine/passwords.ts";
-import { loadQueueKeys } from "./queue_keys.ts";
-import { readSaltKey } from "./saltkey.ts";
 import { SessionAdmission } from "./sockets/session_admission.ts";
 import { readResolver, readServerName, resolverFiles } from "./machine/machine_names.ts";
-import { COMMAND_PATH, cutCertificates, cutKeys, cutSettings } from "./settings.ts";
-import { SigningKeys } from "./signing_keys.ts";
+import { COMMAND_PATH, cutCertificates, cutKeys } from "./settings.ts";
 import type { ChosenUsers } from "./users.ts";
 import { TableFiles } from "./table_files.ts";
-import { PASSWD, tableFilesOf } from "../lookup/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
 export interface DaemonOptions {
@@ -75,6 +75,8 @@ export interface DaemonOptions {
   readonly users?: ChosenUsers;
   /** `-P`: subsystems that start paused. */
   readonly paused: { readonly smtp: boolean; readonly mda: boolean; readonly mta: boolean };
+  /** Parses and checks the configuration again, as it was at the start. Without it the daemon does not read it again. */
+  readonly reread?: () => Promise<Reread>;
   /** Called once the daemon serves; `log` writes to where its other lines go. */
   readonly onready: (log: (level: "info" | "warn", text: string) => void) => void;
   /** Stands for the system's shadow file. For tests. */
@@ -92,9 +94,6 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 }
 
 const CONTROL_MODE = 0o666;
-/** The end of the log line for SIGHUP: what to do instead. */
-const NEW_START =
-  "to read smtpd.conf again, start the daemon again; certificates, keys and tables are updated by smtpctl";
 /** What smtpctl prints for whoever is neither root nor the daemon's own user. */
 const DENIED = JSON.stringify({ ok: false, error: "need root privileges", denied: true }) + "\n";
 /** What it prints while control is being replaced. */
@@ -126,11 +125,20 @@ class Daemon {
   #supervisor!: Supervisor;
   #walls!: RunningWalls;
   #admission!: SessionAdmission;
-  #certificates!: CertificateKeeper;
-  #signingKeys!: SigningKeys;
+  #reloader!: Reloader;
+  #places!: Places;
+  #resolver!: ResolverKeeper;
   #acme!: AcmeRequests;
+  /** Ends the looks at certificates and keys. */
   #stopWatching = () => {};
   #stopSigns = () => {};
+  #stopResolver = () => {};
+  /** SIGHUP came before the daemon served. */
+  #reloadsLater = false;
+  /** What was put around the one process; null where there are several. */
+  #wall: OneProcessWall | null = null;
+  /** Files that lookup may open itself, by the permissions that it has started with. */
+  #lookupReads: ReadonlySet<string> = new Set();
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
   readonly #programs: Children;
   readonly #programFiles: ProgramFiles;
@@ -153,7 +161,7 @@ class Daemon {
       Object.keys(processes).length + Object.keys(programs).length,
     );
     this.#lookupRequests = new LookupRequests(new NameService(), new Passwords(options.shadow), this.#clock);
-    this.#hostCheck = new HostCheck({ config: () => this.#options.config, env: options.env }, {
+    this.#hostCheck = new HostCheck({ config: () => this.#reloader.current.config, env: options.env }, {
       lookup: this.#lookupRequests,
       now: () => this.#clock.now(),
       warn: (text) => this.#log("warn", text),
@@ -174,8 +182,8 @@ class Daemon {
     claimSpool(spoolPath(env), this.#options.users);
     this.#watchSignals();
     try {
-      const started = this.#startSystem(config, submissionSocketPath(controlSocket))
-        .then((listeners) => this.#listen(listeners, controlSocket, inherited));
+      const started = this.#startSystem(config)
+        .then((loaded) => this.#listen(loaded, controlSocket, inherited));
       started.catch(() => {});
       // A signal may end it before it serves.
       if (await Promise.race([started.then(() => false), this.#end.promise.then(() => true)])) return;
@@ -184,15 +192,16 @@ class Daemon {
       this.#manager.ready(this.#health().status);
       this.#stopSigns = this.#manager.watch(() => this.#health());
       this.#options.onready((level, text) => this.#log(level, text));
+      if (this.#reloadsLater) this.#onHangup();
       await this.#end.promise;
     } finally {
       await this.#close();
     }
   }
 
-  async #startSystem(config: Config, submissionSocket: string): Promise<Listener[]> {
-    const { env, paused } = this.#options;
-    const resolver = new ResolverKeeper(resolverFiles(env), {
+  async #startSystem(config: Config): Promise<Loaded> {
+    const { env } = this.#options;
+    const resolver = this.#resolver = new ResolverKeeper(resolverFiles(env), {
       read: () => readResolver(env),
       onchange: (resolver) => {
         const hosts = resolverGrants(resolver);
@@ -202,52 +211,15 @@ class Daemon {
       log: (level, text) => this.#log(level, text),
     });
     const serverName = readServerName(resolver.settings.hosts);
-    const listeners = await resolveListeners(config, serverName, submissionSocket);
-    this.#certificates = new CertificateKeeper(config, {
-      onchange: (certificates) => {
-        const cut = cutCertificates(config, { certificates, listeners });
-        this.#supervisor.update("smtp", cut.smtp);
-        this.#supervisor.update("relay", cut.relay);
-      },
-      log: (level, text) => this.#log(level, text),
-    });
     this.#acme = this.#acmeRequests(config);
-    this.#signingKeys = new SigningKeys(config, {
-      onchange: (keys) => {
-        const cut = cutKeys(keys);
-        // The signer first: it is asked for the keys that the others have.
-        this.#supervisor.update("signer", cut.signer);
-        this.#supervisor.update("smtp", cut.others);
-        this.#supervisor.update("queue", cut.others);
-      },
-      log: (level, text) => this.#log(level, text),
-      txt: (name) => this.#lookupRequests.txt(name),
-      now: this.#clock.now,
-    });
-    const saltKey = listeners.some(({ auth }) => auth !== null) ? readSaltKey(spoolPath(env)) : new Uint8Array();
-    const queueKeys = loadQueueKeys(config, this.#options.queueInput ?? null);
-    const settings = cutSettings(config, {
-      env,
-      users: this.#options.users?.users ?? null,
-      certificates: this.#certificates.certificates,
-      signing: this.#signingKeys.keys,
-      acme: this.#acme.certificates,
-      queueKeys,
-      listeners,
-      saltKey,
-      serverName,
-      resolver: resolver.settings,
-      log: this.#logs.targets,
-      descriptors: this.#native.openFileLimit(),
-      paused,
-    });
-    this.#lookupRequests.tableFiles = new TableFiles([PASSWD, ...tableFilesOf(settings.lookup)]);
+    const loaded = await this.#load(config, { serverName, running: null, log: this.#logs.targets });
+    const { settings } = loaded;
+    this.#lookupRequests.tableFiles = new TableFiles(filesForTables(settings));
     this.#lookupRequests.systemLogins = settings.lookup.authTables.includes(null);
     const grants = grantsFor(settings);
     const { processes, others } = this.#processes(grants);
-    const wall = processes === undefined
-      ? oneProcessWall(settings, Deno.uid() ?? 0, () => oneProcessFiles({ config, env }))
-      : null;
+    this.#lookupReads = new Set(grants.lookup.read === true ? [] : grants.lookup.read);
+    const wall = this.#wall = processes === undefined ? this.#wallFor(loaded) : null;
     this.#walls = this.#runningWalls(wall, others);
     if (wall !== null) this.#wallInOneProcess(wall);
     this.#supervisor = new Supervisor(
@@ -279,18 +251,132 @@ class Daemon {
       throw new Fatal(systemReason(error));
     }
     protectCaches(env, (text) => this.#log("warn", text));
-    const stops = [this.#certificates, this.#signingKeys, resolver].map((one) => one.watch(this.#clock.every));
+    this.#stopResolver = resolver.watch(this.#clock.every);
+    this.#watch(loaded);
+    this.#reloader = this.#newReloader(loaded, { oneProcess: processes === undefined });
+    return loaded;
+  }
+
+  /** Looks at the certificates and keys of this configuration, and of no other. */
+  #watch({ certificates, signingKeys }: Loaded): void {
+    this.#stopWatching();
+    const stops = [certificates, signingKeys].map((one) => one.watch(this.#clock.every));
     this.#stopWatching = () => stops.forEach((stop) => stop());
-    return listeners;
+  }
+
+  /** What is to stand around the one process for a configuration. */
+  #wallFor({ config, settings }: Loaded): OneProcessWall {
+    const { env } = this.#options;
+    return oneProcessWall(settings, Deno.uid() ?? 0, () => oneProcessFiles({ config, env }));
+  }
+
+  /** Loads what a configuration names. Throws Fatal. */
+  #load(config: Config, around: Pick<LoadSurroundings, "serverName" | "running" | "log">): Promise<Loaded> {
+    const { env, paused, users, queueInput = null } = this.#options;
+    if (Object.values(config.pki).some(({ acme }) => acme !== null)) claimState(statePath(env));
+    const logLine: KeeperHooks["log"] = (level, text) => this.#log(level, text);
+    return loadConfiguration(config, {
+      ...{ env, paused, queueInput },
+      ...around,
+      users: users?.users ?? null,
+      submissionSocket: submissionSocketPath(controlSocketPath(env)),
+      resolver: this.#resolver.settings,
+      descriptors: this.#native.openFileLimit(),
+      certificates: {
+        onchange: (certificates) => {
+          const { config, listeners } = this.#reloader.current;
+          const cut = cutCertificates(config, { certificates, listeners });
+          this.#supervisor.update("smtp", cut.smtp);
+          this.#supervisor.update("relay", cut.relay);
+        },
+        log: logLine,
+      },
+      signing: {
+        onchange: (keys) => {
+          const cut = cutKeys(keys);
+          // The signer first: it is asked for the keys that the others have.
+          this.#supervisor.update("signer", cut.signer);
+          this.#supervisor.update("smtp", cut.others);
+          this.#supervisor.update("queue", cut.others);
+        },
+        log: logLine,
+        txt: (name) => this.#lookupRequests.txt(name),
+        now: this.#clock.now,
+      },
+    });
+  }
+
+  #newReloader(first: Loaded, { oneProcess }: { readonly oneProcess: boolean }): Reloader {
+    const supervisor = this.#supervisor;
+    return new Reloader(first, {
+      supervisor,
+      oneProcess,
+      clock: this.#clock,
+      reread: this.#options.reread ??
+        (() => Promise.resolve({ faults: ["this daemon does not read its configuration again"] })),
+      prepareLog: (config) => this.#logs.prepare(this.#logSinks(config)),
+      load: async (config, log) => {
+        const { config: old, settings } = this.#reloader.current;
+        const { serverName } = settings.smtp.shared;
+        const loaded = await this.#load(config, { serverName, running: { config: old, settings }, log: log.targets });
+        const kept = supervisor.permitted("signer").ffi;
+        if (oneProcess || (Array.isArray(kept) && kept.length > 0)) return loaded;
+        // The process of the signer has given up what it did not need at its start.
+        return { ...loaded, settings: { ...loaded.settings, signer: { ...loaded.settings.signer, libcrypto: null } } };
+      },
+      counts: countsFor,
+      obstacles: (loaded) => this.#obstacles(loaded),
+      listen: (loaded) => this.#places.prepare(wantedPlaces(loaded)),
+      use: (loaded, generation) => this.#use(loaded, generation),
+      readFor: (paths) => this.#lookupRequests.tableFiles = new TableFiles(paths),
+      sessionsOf: (generation) => this.#admission.sessionsOf(generation),
+      notify: (state) => state === "reloading" ? this.#manager.reloading() : this.#manager.ready(this.#health().status),
+      log: (level, text) => this.#log(level, text),
+    });
+  }
+
+  /** Main goes by this configuration from now on. */
+  #use(loaded: Loaded, generation: number): void {
+    const { config, settings } = loaded;
+    this.#admission.configure(config.smtp, generation);
+    this.#lookupRequests.systemLogins ||= settings.lookup.authTables.includes(null);
+    this.#programs.limit = Object.keys(config.processes).length + Object.keys(config.programs).length;
+    this.#supervisor.setVital(Object.keys(config.processes).length > 0 ? ["filter"] : []);
+    this.#acme.renew(config);
+    this.#watch(loaded);
+  }
+
+  /** What a running daemon cannot come to do. */
+  #obstacles(loaded: Loaded): readonly string[] {
+    const { config: { file, declared }, settings } = loaded;
+    const walls = this.#wall === null ? [] : beyondWall(this.#wall, this.#wallFor(loaded));
+    const databases = Object.values(settings.lookup.tableFiles).filter(({ backend, files }) =>
+      backend === "sqlite" && files.some((path) => !this.#lookupReads.has(path))
+    );
+    const at = (key: string) => declared[key] === undefined ? file : `${declared[key].file}:${declared[key].line}`;
+    const running = this.#supervisor.settingsOf("filter");
+    const hasPrograms = ({ tables, filters = [] }: Settings["filter"]) => tables.length + filters.length > 0;
+    const programs = hasPrograms(running) && hasPrograms(settings.filter) &&
+      !isDeepStrictEqual(running, settings.filter);
+    return [
+      ...programs ? [`${file}: restart smtpd to change the programs of filters and tables`] : [],
+      ...walls.map((wall) =>
+        `${file}: restart smtpd for this: ${wall}, by the walls that were put around it at its start`
+      ),
+      ...databases.map(({ name, path }) =>
+        `${
+          at(`table ${name}`)
+        }: restart smtpd for the new database of ${path}: which ones it may read is settled at its start`
+      ),
+    ];
   }
 
   #acmeRequests(config: Config): AcmeRequests {
     const { env } = this.#options;
-    if (Object.values(config.pki).some(({ acme }) => acme !== null)) claimState(statePath(env));
     return new AcmeRequests(config, {
       clock: this.#clock,
       hooks: () => ({ identity: Deno.uid() === 0 ? programUser(env) : null, path: COMMAND_PATH }),
-      onstored: () => this.#certificates.look(),
+      onstored: () => this.#reloader.current.certificates.look(),
       onchange: (certificates) => this.#supervisor.update("acme", { certificates }),
       post: (message) => this.#supervisor.post("acme-main", 0, message),
       closeDescriptor,
@@ -364,15 +450,14 @@ class Daemon {
       now: this.#clock.steady,
       log: (level, text) => this.#log(level, text),
       debug: (text) => this.#debug(text),
+      relisten: (listener) => this.#places.purposeAt(placeOf(listener)) ?? null,
+      onlast: (generation) => this.#reloader.ended(generation),
     });
   }
 
-  async #listen(
-    listeners: readonly Listener[],
-    controlSocket: string,
-    inherited: readonly Inherited[],
-  ): Promise<void> {
-    this.#sockets = new ListeningSockets({
+  async #listen(loaded: Loaded, controlSocket: string, inherited: readonly Inherited[]): Promise<void> {
+    const { listeners } = loaded;
+    const sockets = this.#sockets = new ListeningSockets({
       native: this.#native,
       backlog: backlogFor({
         descriptors: this.#native.openFileLimit(),
@@ -386,19 +471,17 @@ class Daemon {
     const given = assign(inherited, listeners, controlSocket);
     const places = (descriptors: readonly number[]): Place[] =>
       descriptors.map((fd) => ({ fd, name: textOf(inherited.find(({ descriptor }) => descriptor === fd)!.name) }));
-    await this.#openAll(places(given.control), { path: controlSocket, mode: CONTROL_MODE }, (socket) => {
-      this.#acceptControl(socket);
+    await this.#openControl(places(given.control), { path: controlSocket, mode: CONTROL_MODE });
+    this.#places = new Places(sockets, {
+      accept: (socket, purpose) => purpose === null ? this.#acceptAdmin(socket) : this.#acceptSmtp(socket, purpose),
+      warn: (text) => this.#log("warn", text),
     });
-    for (const listener of listeners) {
-      const own = listener.socket ? { path: listener.address, mode: CONTROL_MODE } : listener;
-      await this.#openAll(places(given.listeners.get(listener.id) ?? []), own, (socket) => {
-        this.#acceptSmtp(socket, listener);
-      });
-    }
-    const { admin, declared } = this.#options.config;
-    if (admin !== null) {
-      const place = { ...admin, at: declared["admin listen"] };
-      await this.#openAll([], place, (socket) => this.#acceptAdmin(socket));
+    for (const wanted of wantedPlaces(loaded)) {
+      const { place, purpose } = wanted;
+      const own = places(purpose === null ? [] : given.listeners.get(purpose.id) ?? []);
+      if (own.length === 0 && "path" in place) removeIfPresent(place.path);
+      await this.#places.open(wanted, own);
+      if (own.length === 0 && "path" in place) this.#files.set(place.path, fileMark(place.path));
     }
     this.#warnOfFewDescriptors();
     if (this.#options.paused.smtp) this.#admission.paused = true;
@@ -413,13 +496,14 @@ class Daemon {
     );
   }
 
-  /** Listens on the sockets that were inherited for a place, or on the place itself. */
-  async #openAll(inherited: readonly Place[], own: Place, accept: (socket: net.Socket) => void): Promise<void> {
+  /** Listens on the sockets that were inherited for smtpctl, or on its place itself. */
+  async #openControl(inherited: readonly Place[], own: Place & { readonly path: string }): Promise<void> {
+    const accept = (socket: net.Socket) => this.#acceptControl(socket);
     for (const place of inherited) await this.#sockets!.open(place, accept);
     if (inherited.length > 0) return;
-    if ("path" in own) removeIfPresent(own.path);
+    removeIfPresent(own.path);
     await this.#sockets!.open(own, accept);
-    if ("path" in own) this.#files.set(own.path, fileMark(own.path));
+    this.#files.set(own.path, fileMark(own.path));
   }
 
   /** Sockets that the service manager has opened. Programs that this process starts must not have them. */
@@ -554,8 +638,15 @@ class Daemon {
       return void this.#walls.look().then((processes) => channel.send({ type: "walls", call, processes }));
     }
     if (request.type === "files") {
-      const { config, env } = this.#options;
-      return channel.send({ type: "files", call: request.call, paths: filesToKeep(config, env) });
+      const { config } = this.#reloader.current;
+      return channel.send({ type: "files", call: request.call, paths: filesToKeep(config, this.#options.env) });
+    }
+    if (request.type === "configuration") {
+      return channel.send({ type: "configuration", call: request.call, ...this.#reloader.state });
+    }
+    if (request.type === "reload") {
+      const { call } = request;
+      return void this.#reloader.reload().then((result) => channel.send({ type: "reloaded", call, ...result }));
     }
     if (request.type === "last-checkup") {
       return channel.send({ type: "checked", call: request.call, checked: this.#hostCheck.last(), worse: [] });
@@ -565,10 +656,8 @@ class Daemon {
       return void this.#hostCheck.run(request).then((done) => channel.send({ type: "checked", call, ...done }));
     }
     if (request.type === "dkim-check" || request.type === "dkim-rotate") {
-      const { call } = request;
-      const report = request.type === "dkim-check"
-        ? this.#signingKeys.check()
-        : this.#signingKeys.rotate(request.domain);
+      const { call } = request, { signingKeys } = this.#reloader.current;
+      const report = request.type === "dkim-check" ? signingKeys.check() : signingKeys.rotate(request.domain);
       return void report.then((found) => channel.send({ type: "dkim", call, ...found }));
     }
     const { changed = true, error = null } = this.#obey(request);
@@ -579,7 +668,18 @@ class Daemon {
   #obey(
     request: Exclude<
       ControlToMain,
-      { type: "log" | "walls" | "files" | "checkup" | "last-checkup" | "dkim-check" | "dkim-rotate" }
+      {
+        type:
+          | "log"
+          | "walls"
+          | "files"
+          | "reload"
+          | "configuration"
+          | "checkup"
+          | "last-checkup"
+          | "dkim-check"
+          | "dkim-rotate";
+      }
     >,
   ): { changed?: boolean; error?: string | null } {
     switch (request.type) {
@@ -594,11 +694,11 @@ class Daemon {
         return {};
       case "update-pki":
         this.#acme.look();
-        return { error: this.#certificates.reload() };
+        return { error: this.#reloader.current.certificates.reload() };
       case "update-dkim":
-        return { error: this.#signingKeys.reload() };
+        return { error: this.#reloader.current.signingKeys.reload() };
       case "check-table":
-        return { error: faultOfTable(this.#options.config, request.table) };
+        return { error: faultOfTable(this.#reloader.current.config, request.table) };
       case "isolates": {
         const { missing } = this.#supervisor;
         return { error: missing.length > 0 ? missing.join(", ") : null };
@@ -614,7 +714,7 @@ class Daemon {
   #isolateEnded(role: Role, index: number, { reason, delayMs }: { reason: string; delayMs: number }): void {
     if (role === "smtp") this.#admission.lost(index);
     if (role === "filter") this.#programs.end("SIGTERM");
-    if (role === "filter" && Object.keys(this.#options.config.processes).length > 0) {
+    if (role === "filter" && Object.keys(this.#reloader.current.config.processes).length > 0) {
       return this.#fail(`lost the isolate of the filters: ${reason}`);
     }
     this.#log("warn", `warn: isolate ${role} ended and starts again in ${delayMs} ms: ${reason}`);
@@ -639,7 +739,7 @@ class Daemon {
   #watchSignals(): void {
     // None of these is sent to stop the mail: a terminal that is closed, scripts that rotate logs. They come first: the runtime catches
     // SIGHUP as soon as there is any listener, and ends the process by it while SIGHUP itself has none.
-    Deno.addSignalListener("SIGHUP", () => this.#loadAgain());
+    Deno.addSignalListener("SIGHUP", () => this.#onHangup());
     Deno.addSignalListener("SIGUSR1", () => this.#reopenLogs());
     Deno.addSignalListener("SIGUSR2", () => this.#log("info", "info: SIGUSR2 is ignored"));
     for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => this.#end.resolve());
@@ -653,17 +753,14 @@ class Daemon {
     else if (faults.length === 0) this.#log("info", "info: SIGUSR1: the files of the log are opened again");
   }
 
-  /** SIGHUP: what can be loaded again while mail flows. */
-  #loadAgain(): void {
-    const { pki, ca, dkim } = this.#options.config;
-    const what = [
-      ...Object.keys(pki).length + Object.keys(ca).length > 0 ? ["certificates"] : [],
-      ...dkim.length > 0 ? ["keys of dkim"] : [],
-    ];
-    if (!this.#serving || what.length === 0) return this.#log("info", `info: SIGHUP is ignored: ${NEW_START}`);
-    this.#log("info", `info: SIGHUP: ${what.join(" and ")} are loaded again; ${NEW_START}`);
-    this.#certificates.reload();
-    this.#signingKeys.reload();
+  /** SIGHUP: the configuration is read again, with certificates, keys and tables. */
+  #onHangup(): void {
+    if (!this.#serving) {
+      this.#reloadsLater = true;
+      return;
+    }
+    this.#log("info", `info: SIGHUP: ${this.#reloader.current.config.file} is read again`);
+    void this.#reloader.reload();
   }
 
   #writePid(controlSocket: string): void {
@@ -679,6 +776,8 @@ class Daemon {
     this.#manager.stopping();
     this.#stopSigns();
     this.#stopWatching();
+    this.#stopResolver();
+    this.#reloader?.close();
     this.#sockets?.close();
     this.#acme?.close();
     await this.#supervisor?.stop();
@@ -687,6 +786,18 @@ class Daemon {
     if (this.#serving) this.#log("info", "Exiting");
     await this.#logs.close();
   }
+}
+
+/** What the configuration has the daemon listen at, besides the socket of smtpctl. */
+function wantedPlaces({ listeners, config: { admin, declared } }: Loaded): Wanted[] {
+  return [
+    ...listeners.map((listener) => ({ place: placeOf(listener), purpose: listener })),
+    ...admin === null ? [] : [{ place: { ...admin, at: declared["admin listen"] }, purpose: null }],
+  ];
+}
+
+function placeOf(listener: Listener): Place {
+  return listener.socket ? { path: listener.address, mode: CONTROL_MODE } : listener;
 }
 
 /** What a file is known by; null where there is none. */

@@ -57,6 +57,16 @@ interface Place {
   readonly close: () => Promise<void> | void;
 }
 
+/** Other places of the log, which are ready: one of the two is to be called. */
+export interface LogChange {
+  /** For the settings of control. */
+  readonly targets: readonly LogTarget[];
+  /** The log goes there from now on. */
+  commit(): void;
+  /** It goes on where it went. */
+  undo(): void;
+}
+
 /** All places of the log. */
 export class LogSinks {
   readonly #options: LogSinksOptions;
@@ -75,6 +85,11 @@ export class LogSinks {
 
   /** From now on the log goes to these places; what stays keeps its number. Throws Fatal, and changes nothing, when a file cannot be opened. */
   replace(sinks: readonly LogSink[]): void {
+    this.prepare(sinks).commit();
+  }
+
+  /** Opens what is not open yet, and goes on as before until `commit`. Throws Fatal, and changes nothing, when a file cannot be opened. */
+  prepare(sinks: readonly LogSink[]): LogChange {
     const opened: Place[] = [];
     const wanted: Place[] = [];
     try {
@@ -88,13 +103,20 @@ export class LogSinks {
       throw error;
     }
     for (const place of opened) this.#places.set(place.target.id, place);
-    for (const place of this.#current.filter((place) => !wanted.includes(place))) {
+    const retire = (place: Place) => {
       this.#options.clock.after(KEEP_MS, () => {
         this.#places.delete(place.target.id);
         void place.close();
       });
-    }
-    this.#current = wanted;
+    };
+    return {
+      targets: wanted.map(({ target }) => target),
+      commit: () => {
+        this.#current.filter((place) => !wanted.includes(place)).forEach(retire);
+        this.#current = wanted;
+      },
+      undo: () => opened.forEach(retire),
+    };
   }
 
   /** A line of main itself, to all places. */

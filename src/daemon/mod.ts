@@ -1,5 +1,6 @@
 /** Front door of the daemon folder: the main isolate. */
 export { type DaemonOptions, runDaemon } from "./daemon.ts";
+export type { Reread } from "./reload.ts";
 export { checkConfig, machineFaults, regexWarnings, userWarnings } from "./checks/check.ts";
 export { advice } from "./checks/advise.ts";
 export { checkWithoutDaemon } from "./checkup/checkup.ts";

@@ -58,6 +58,8 @@ export interface Surroundings {
   /** How many files the process may open; null when it cannot be determined. */
   readonly descriptors: number | null;
   readonly paused: { readonly mda: boolean; readonly mta: boolean; readonly smtp: boolean };
+  /** Of the daemon that reads its configuration again: the keys that its isolates share, and since when it runs. Null, or absent, at the start. */
+  readonly running?: Settings | null;
 }
 
 /** Idle time after which a session is closed with 421 4.4.2 (RFC 5321 §4.5.3.2.7 asks for 5 minutes). */
@@ -93,9 +95,9 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     around,
     shared,
     certificates: cutCertificates(config, around),
-    envelopeMacKey: crypto.getRandomValues(new Uint8Array(MAC_KEY_OCTETS)),
-    jobMacKey: crypto.getRandomValues(new Uint8Array(MAC_KEY_OCTETS)),
-    signingMacKey: crypto.getRandomValues(new Uint8Array(MAC_KEY_OCTETS)),
+    envelopeMacKey: around.running?.queue.envelopeMacKey ?? newMacKey(),
+    jobMacKey: around.running?.queue.jobMacKey ?? newMacKey(),
+    signingMacKey: around.running?.signer.signingMacKey ?? newMacKey(),
   };
   const delivery = deliverySettings(common);
   return {
@@ -120,6 +122,10 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     acme: { shared, certificates: around.acme ?? [] },
     control: controlSettings(common),
   };
+}
+
+function newMacKey(): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(MAC_KEY_OCTETS));
 }
 
 function smtpSettings({ config, around, shared, certificates }: Common): SmtpSettings {
@@ -275,7 +281,7 @@ function controlSettings({ config, around, shared }: Common): ControlSettings {
     admin: config.admin,
     maxConnections: connectionLimits(around.descriptors),
     log: around.log,
-    startedAt: Date.now(),
+    startedAt: around.running?.control.startedAt ?? Date.now(),
     pid: Deno.pid,
     listing: { envelopes: config.scheduler.maxEvpBatchSize, messages: config.scheduler.maxMsgBatchSize },
     uid: Deno.uid() ?? 0,

@@ -48,7 +48,7 @@ export class TableFiles {
 
   async #try<T>(path: string, read: () => Promise<T>): Promise<T | Failure> {
     if (!this.#paths.has(path)) {
-      return { error: "Not a file of the configuration as it was at the start: start smtpd again to have it read" };
+      return { error: "Not a file of the configuration as it is in use: smtpctl reload has it read" };
     }
     if (this.#running >= MAX_RUNNING_READS) {
       if (this.#waiting.length >= MAX_WAITING_READS) return { error: "Too many questions wait for an answer" };

@@ -3,6 +3,7 @@
 import type { LocalAction } from "../config/mod.ts";
 import type { Envelope } from "../envelope/mod.ts";
 import type { Observer } from "../events/mod.ts";
+import type { Isolate } from "../isolate/mod.ts";
 import type { Account, DeliverySettings } from "../protocol/mod.ts";
 import type { Accounts } from "./accounts.ts";
 import { type Clock, systemClock } from "../clock.ts";
@@ -37,39 +38,41 @@ export interface AttemptResult extends DeliveryEnd {
 const encoder = new TextEncoder();
 
 export class Attempts {
-  readonly #settings: DeliverySettings;
+  readonly #isolate: Pick<Isolate<"delivery">, "settings">;
   readonly #accounts: Accounts;
   readonly #timeouts: Timeouts;
   readonly #observer: Observer;
   readonly #files: FileWriter;
   readonly #commands: CommandRunner;
 
+  /** The settings of `isolate` may be exchanged: each attempt is made by those that it begins with. */
   constructor(
-    settings: DeliverySettings,
+    isolate: Pick<Isolate<"delivery">, "settings">,
     accounts: Accounts,
     { clock, timeouts }: Pick<DeliveryDeps, "clock" | "timeouts">,
     files: FileWriter,
     observer: Observer,
   ) {
     this.#observer = observer;
-    this.#settings = settings;
+    this.#isolate = isolate;
     this.#accounts = accounts;
     this.#timeouts = timeouts;
     this.#files = files;
-    this.#commands = new CommandRunner({ root: settings.shared.root, clock });
+    this.#commands = new CommandRunner({ root: isolate.settings.shared.root, clock });
   }
 
   /** Delivers a message to one envelope. Never rejects. */
   async run(envelope: Envelope, body: StoredBody): Promise<AttemptResult> {
     const name = envelope.user ?? "";
-    const action = this.#settings.actions[envelope.action];
+    const { settings } = this.#isolate;
+    const action = settings.actions[envelope.action];
     if (action === undefined) return { ...exited(EX.TEMPFAIL, `Unknown action "${envelope.action}"`), user: name };
     // Not awaited when it is remembered: messages of one turn stay together.
     const looked = this.#accounts.find(envelope.action, name);
     const result = looked instanceof Promise ? await looked : looked;
     if (!result.ok) return { ...lookupFailed(result), user: name };
     try {
-      const end = await this.#deliver(envelope, action, body, result.account, result.identity);
+      const end = await this.#deliver(envelope, { settings, action }, body, result.account, result.identity);
       return { ...end, user: result.account.name };
     } catch (error) {
       return { ...thrown(error), user: result.account.name };
@@ -83,7 +86,7 @@ export class Attempts {
 
   async #deliver(
     envelope: Envelope,
-    action: LocalAction,
+    { settings, action }: { readonly settings: DeliverySettings; readonly action: LocalAction },
     body: StoredBody,
     account: Account,
     identity: Account,
@@ -92,7 +95,7 @@ export class Attempts {
     scan.feed(body.first);
     if (!scan.ended && body.chunks > 1) await scanOn(scan, body);
     if (scan.loop) return LOOPING;
-    const plan = planDelivery(this.#settings, action, envelope, account, identity);
+    const plan = planDelivery(settings, action, envelope, account, identity);
     return await this.#write(plan, envelope, identity, { spam: scan.junk }, {
       trace: encoder.encode(traceLines(envelope)),
       body: withoutCuts(body, scan.returnPaths),

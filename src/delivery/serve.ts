@@ -11,6 +11,7 @@ import { type FileWriter, PooledWriter } from "./methods/file_writer.ts";
 import { DeliveryReporter } from "./delivery_reporter.ts";
 import { isPrivileged } from "./planner.ts";
 import { Slots } from "./slots.ts";
+import { sleep } from "../clock.ts";
 import type { QueueClient, StoredBody } from "../queue_client/mod.ts";
 import { queueClient } from "./delivered.ts";
 
@@ -18,6 +19,9 @@ import { queueClient } from "./delivered.ts";
 const MAX_WAITING_JOBS = 20_000;
 /** How long deliveries may go on after the daemon was asked to stop, in ms. */
 const STOP_GRACE_MS = 2_000;
+/** The same when it is to be replaced, and the daemon goes on. */
+const REPLACE_GRACE_MS = 50_000;
+const FAREWELL_MS = 100;
 /** Gauges are sent once per so many ms at most. */
 const GAUGE_PERIOD_MS = 250;
 
@@ -25,7 +29,8 @@ const GAUGE_PERIOD_MS = 250;
 export function serveDelivery(isolate: Isolate<"delivery">, deps: Partial<DeliveryDeps> = {}): void {
   const service = new DeliveryService(isolate, { ...DEFAULT_DEPS, ...deps });
   isolate.serve("scheduler-delivery", (channel) => channel.onmessage = (job) => service.accept(job));
-  isolate.onstop = () => service.stop();
+  isolate.onreload = () => service.reload();
+  isolate.onstop = (why) => service.stop(why);
 }
 
 class DeliveryService {
@@ -52,7 +57,7 @@ class DeliveryService {
     this.#slots = new Slots(settings.maxSession);
     this.#files = deps.files ??
       new PooledWriter(serveFilePool(isolate, "mailbox", () => this.#slots.waiting > 0), deps.clock);
-    this.#attempts = new Attempts(settings, accounts, deps, this.#files, isolate);
+    this.#attempts = new Attempts(isolate, accounts, deps, this.#files, isolate);
   }
 
   accept(job: Job): void {
@@ -64,15 +69,23 @@ class DeliveryService {
     else this.#schedule(job, this.#perUser(job), () => this.#work(job, ids));
   }
 
-  async stop(): Promise<void> {
+  /** Deliveries that begin from now on are made by the settings as they are now. */
+  reload(): void {
+    this.#slots.resize(this.#isolate.settings.maxSession);
+  }
+
+  /** Deliveries that still run after a while are ended; their mail is tried again. */
+  async stop(why = { replaced: false }): Promise<void> {
     this.#stopping = true;
     const ended = this.#slots.close();
-    const cancel = this.#deps.clock.after(STOP_GRACE_MS, () => {
+    const cancel = this.#deps.clock.after(why.replaced ? REPLACE_GRACE_MS : STOP_GRACE_MS, () => {
       this.#attempts.stop("shutting down");
       this.#files.close();
     });
     await ended;
     cancel();
+    // Its outcomes are on their way to the queue, and must get there before this isolate is ended.
+    if (why.replaced) await sleep(FAREWELL_MS, this.#deps.clock);
     this.#cancelGauges?.();
     this.#sendGauges();
   }

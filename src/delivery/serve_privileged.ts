@@ -15,10 +15,14 @@ import { DeliveryReporter } from "./delivery_reporter.ts";
 import { isPrivileged } from "./planner.ts";
 import type { QueueClient } from "../queue_client/mod.ts";
 import { queueClient } from "./delivered.ts";
+import { sleep } from "../clock.ts";
 import { EX, exited } from "./methods/sysexits.ts";
 
 /** How long commands may go on after the daemon was asked to stop, in ms. */
 const STOP_GRACE_MS = 2_000;
+/** The same when it is to be replaced, and the daemon goes on. */
+const REPLACE_GRACE_MS = 50_000;
+const FAREWELL_MS = 100;
 
 /** Sets the isolate up. Returns when it is ready for jobs. `deps` are what tests replace. */
 export function servePrivileged(isolate: Isolate<"privileged">, deps: Partial<DeliveryDeps> = {}): void {
@@ -29,7 +33,7 @@ export function servePrivileged(isolate: Isolate<"privileged">, deps: Partial<De
       channel.send({ type: "privileged-job-done", call: job.call });
     };
   });
-  isolate.onstop = () => service.stop();
+  isolate.onstop = (why) => service.stop(why);
 }
 
 class PrivilegedService {
@@ -40,8 +44,6 @@ class PrivilegedService {
   readonly #attempts: Attempts;
   readonly #files: FileWriter;
   readonly #running = new Set<Promise<void>>();
-  /** The delivery isolate keeps to `max-session`; a new one may send while deliveries of the last one run. This is for a compromised one. */
-  readonly #limit: number;
   #stopping = false;
 
   constructor(isolate: Isolate<"privileged">, deps: DeliveryDeps) {
@@ -53,15 +55,17 @@ class PrivilegedService {
     // Half of the room is taken: others may be waiting for it, which only the delivery isolate can see.
     const contended = () => 2 * this.#running.size >= isolate.settings.maxSession;
     this.#files = deps.files ?? new PooledWriter(serveFilePool(isolate, "file", contended), deps.clock);
-    this.#attempts = new Attempts(isolate.settings, accounts, deps, this.#files, isolate);
-    this.#limit = 2 * isolate.settings.maxSession;
+    this.#attempts = new Attempts(isolate, accounts, deps, this.#files, isolate);
   }
 
   /** Does one job. Never rejects. */
   async run(job: ToPrivileged): Promise<void> {
     const ids = this.#queue.take(job, job.only);
     if (ids.length === 0 || this.#stopping) return this.#queue.release(ids);
-    if (this.#running.size >= this.#limit) return this.#reporter.refuse(ids, "Too many commands are running");
+    // The delivery isolate keeps to `max-session`; a new one may send while deliveries of the last one run. This is for a compromised one.
+    if (this.#running.size >= 2 * this.#isolate.settings.maxSession) {
+      return this.#reporter.refuse(ids, "Too many commands are running");
+    }
     const work = this.#work(job, ids);
     this.#running.add(work);
     await work;
@@ -96,13 +100,15 @@ class PrivilegedService {
   }
 
   /** Commands that still run after a while are ended; their mail is tried again. */
-  async stop(): Promise<void> {
+  async stop(why = { replaced: false }): Promise<void> {
     this.#stopping = true;
-    const cancel = this.#deps.clock.after(STOP_GRACE_MS, () => {
+    const cancel = this.#deps.clock.after(why.replaced ? REPLACE_GRACE_MS : STOP_GRACE_MS, () => {
       this.#attempts.stop("shutting down");
       this.#files.close();
     });
     await Promise.all(this.#running);
     cancel();
+    // Its outcomes are on their way to the queue, and must get there before this isolate is ended.
+    if (why.replaced) await sleep(FAREWELL_MS, this.#deps.clock);
   }
 }

@@ -6,7 +6,7 @@ interface Waiting {
 }
 
 export class Slots {
-  readonly #total: number;
+  #total: number;
   #running = 0;
   #waiting = 0;
   /** Running deliveries by user. */
@@ -18,6 +18,12 @@ export class Slots {
 
   constructor(total: number) {
     this.#total = total;
+  }
+
+  /** So many may run at once from now on. */
+  resize(total: number): void {
+    this.#total = total;
+    this.#next();
   }
 
   get running(): number {

@@ -27,8 +27,19 @@ export interface Isolate<R extends Role> extends Observer {
   ): void;
   /** Called when main has put others in the place of some of the settings; `settings` has them already. */
   onsettings?: (changes: Partial<Settings[R]>) => void;
-  /** Called once; main waits a few seconds for the promise. */
-  onstop: () => Promise<void> | void;
+  /**
+   * Called when main gives the settings of a configuration that was read anew; `settings` has them already. What it throws, or rejects with, says why they
+   * cannot be used: `settings` are the old ones again then.
+   */
+  onreload?: (generation: number) => Promise<void> | void;
+  /** Called when sessions of a generation have had their time. */
+  onretire?: (generation: number) => void;
+  /** Called when no session of a generation is left. */
+  onforget?: (generation: number) => void;
+  /** Number of the configuration that the isolate has started with. */
+  readonly generation?: number;
+  /** Called once; main waits for the promise, a few seconds, or longer where another isolate takes the place of this one. */
+  onstop: (why?: { readonly replaced: boolean }) => Promise<void> | void;
 }
 
 /** Sets an isolate up; when it is done (or its promise is), the isolate is ready. */
@@ -59,6 +70,8 @@ class IsolateRuntime<R extends Role> {
   #settings!: Settings[R];
   #verbose = false;
   #traces: ReadonlySet<Trace> = new Set();
+  /** Settings follow each other, and none come before the isolate is set up. */
+  #settled: Promise<void> = Promise.resolve();
 
   constructor({ role, doors, main }: Entry<R>, port: PostPort) {
     this.#role = role;
@@ -81,7 +94,8 @@ class IsolateRuntime<R extends Role> {
   #receive(message: ToIsolate): void {
     switch (message.type) {
       case "start":
-        return void this.#start(message).catch((error) => this.#fail(error));
+        this.#settled = this.#start(message).catch((error) => this.#fail(error));
+        return;
       case "door":
         return this.#doors.open(message);
       case "door-closed":
@@ -93,10 +107,30 @@ class IsolateRuntime<R extends Role> {
       case "settings":
         this.#settings = { ...this.#settings, ...message.changes as Partial<Settings[R]> };
         return this.#isolate?.onsettings?.(message.changes as Partial<Settings[R]>);
+      case "reload":
+        this.#settled = this.#settled.then(() => this.#reload(message));
+        return;
+      case "retire":
+        return void this.#settled.then(() => this.#isolate?.onretire?.(message.generation));
+      case "forget":
+        return void this.#settled.then(() => this.#isolate?.onforget?.(message.generation));
       case "stop":
-        return void this.#stop();
+        return void this.#stop({ replaced: message.replaced === true });
     }
     message satisfies never;
+  }
+
+  async #reload({ call, generation, settings }: Extract<ToIsolate, { type: "reload" }>): Promise<void> {
+    const before = this.#settings;
+    this.#settings = settings as Settings[R];
+    let fault: string | null = null;
+    try {
+      await this.#isolate?.onreload?.(generation);
+    } catch (error) {
+      this.#settings = before;
+      fault = error instanceof Error ? error.message : String(error);
+    }
+    this.#send({ type: "reloaded", call, fault });
   }
 
   async #start(message: Start): Promise<void> {
@@ -112,13 +146,14 @@ class IsolateRuntime<R extends Role> {
     this.#send({ type: "ready" });
   }
 
-  #makeIsolate({ index, life }: Start): Isolate<R> {
+  #makeIsolate({ index, life, generation }: Start): Isolate<R> {
     const events = this.#reports === null ? null : this.#doors.ask(this.#reports);
     const settings = () => this.#settings, verbose = () => this.#verbose;
     return {
       role: this.#role,
       index,
       life: life ?? 1,
+      generation: generation ?? 0,
       get settings() {
         return settings();
       },
@@ -147,9 +182,9 @@ class IsolateRuntime<R extends Role> {
     });
   }
 
-  async #stop(): Promise<void> {
+  async #stop(why: { readonly replaced: boolean }): Promise<void> {
     try {
-      await this.#isolate?.onstop();
+      await this.#isolate?.onstop(why);
     } finally {
       this.#send({ type: "stopped" });
     }

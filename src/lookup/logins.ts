@@ -55,19 +55,20 @@ export class Logins {
   readonly #patterns = new Map<string, string>();
   #waiting = 0;
 
-  /** `main`: asks main, for system accounts and for crypt(3). */
+  /** `main`: asks main, for system accounts and for crypt(3). `login` returns what asks the login isolate; there is one for all that share the door. */
   constructor(
     isolate: Pick<Isolate<"lookup">, "settings" | "ask">,
     lookups: Known,
     main: Pick<MainClient, "login" | "crypt"> | null,
     warn: (text: string) => void,
+    login: () => Caller<ToLogin, FromLogin> = () => new Caller(isolate.ask("lookup-login")),
   ) {
     this.#lookups = lookups;
     this.#main = main;
     this.#warn = warn;
     this.#allowed = new Set(isolate.settings.authTables);
     this.#saltKey = isolate.settings.saltKey;
-    this.#login = this.#allowed.size === 0 ? null : new Caller(isolate.ask("lookup-login"));
+    this.#login = this.#allowed.size === 0 ? null : login();
   }
 
   async authenticate({ table, user, password }: Login): Promise<AuthResult> {

@@ -1,7 +1,7 @@
-/** All that lookups use: tables, rules, actions, accounts. Answers questions as plain calls; serve.ts brings them from the doors. */
+/** All that lookups use: tables, rules, actions, accounts. Answers questions as plain calls; serve.ts brings them from the doors. It is long because it has one for each. */
 
 import { type Observer, systemReason } from "../events/mod.ts";
-import type { Action, LocalAction } from "../config/mod.ts";
+import type { Action, LocalAction, TableFile } from "../config/mod.ts";
 import { BUILTIN_TABLES } from "../config/defaults.ts";
 import { tableKey } from "../config/tablefile.ts";
 import { bracketed6, normalAddress } from "../net/mod.ts";
@@ -30,6 +30,7 @@ import { MAX_SOURCE_ADDRESSES } from "../protocol/lookup.ts";
 import { checkDomain, Expander, type ExpansionLookups, type ExpansionRequest, RuleSet } from "../rules/mod.ts";
 import {
   type AskProgram,
+  type FileTable,
   LookupError,
   type LookupTable,
   MailboxMatcher,
@@ -64,12 +65,20 @@ export interface Machine extends TableDisk {
 type TestQuestion = Extract<ToLookup, { type: "test" }>;
 type ExpandQuestion = Omit<ExpansionRequest, "mailAuth"> & Pick<Extract<ToLookup, { type: "expand" }>, "mailAuth">;
 
+/** A table of a file, and what the configuration says of it. */
+export interface OpenedFile {
+  readonly file: TableFile;
+  readonly table: FileTable;
+}
+
 /** How long an expansion may keep others waiting, in milliseconds. */
 const TURN_MS = 2;
 
 export class Lookups {
   readonly #actions: ReadonlyMap<string, Action>;
   readonly #tables: TableSet;
+  readonly #files: ReadonlyMap<string, OpenedFile>;
+  readonly #delimiter: string;
   readonly #rules: RuleSet;
   /** Rules look at what messages were found to be. */
   readonly #seeMailAuth: boolean;
@@ -82,13 +91,17 @@ export class Lookups {
   readonly #turn: Turn;
   #pauses = 0;
 
-  /** `warn` writes to the operator's log; `observer` gets trace lines about tables and rules. */
+  /**
+   * `warn` writes to the operator's log; `observer` gets trace lines about tables and rules. `kept`: tables of another configuration that are used here as
+   * well, see `keepable`.
+   */
   constructor(
     settings: LookupSettings,
     machine: Machine,
     warn: (text: string) => void,
     observer: Observer,
     clock: Clock = systemClock,
+    kept: ReadonlyMap<string, OpenedFile> = new Map(),
   ) {
     this.#turn = new Turn(TURN_MS, clock);
     const { shared, localAddresses, subAddressDelimiter: delimiter } = settings;
@@ -98,7 +111,14 @@ export class Lookups {
     const ask = machine.askProgram ?? noPrograms;
     const programs = settings.programTables.map((name) => new ProgramTable(name, this.#resumable, ask, observer));
     const around = { disk: machine, delimiter, observer, warn, clock };
-    const files = Object.values(settings.tableFiles).map((file) => openTableFile(file, around));
+    this.#delimiter = delimiter;
+    this.#files = new Map(
+      Object.values(settings.tableFiles).map((file) => [
+        file.name,
+        kept.get(file.name) ?? { file, table: openTableFile(file, around) },
+      ]),
+    );
+    const files = [...this.#files.values()].map(({ table }) => table);
     this.#tables = new TableSet(settings.tables, names, delimiter, observer, [...programs, ...files]);
     this.#rules = new RuleSet(settings.rules, this.#tables, observer);
     this.#seeMailAuth = settings.rules.some(({ mailAuth }) => mailAuth !== null);
@@ -116,6 +136,25 @@ export class Lookups {
       warn,
       giveWay: () => this.#giveWay(),
     };
+  }
+
+  /** Resolves to the tables of files that mean the same under these settings, and whose files have not changed since they were read. */
+  async keepable(
+    settings: Pick<LookupSettings, "tableFiles" | "subAddressDelimiter">,
+  ): Promise<Map<string, OpenedFile>> {
+    const kept = new Map<string, OpenedFile>();
+    if (settings.subAddressDelimiter !== this.#delimiter) return kept;
+    for (const [name, opened] of this.#files) {
+      const wanted = settings.tableFiles[name];
+      if (wanted === undefined || !isSame(wanted, opened.file)) continue;
+      if (await opened.table.isCurrent()) kept.set(name, opened);
+    }
+    return kept;
+  }
+
+  /** Tables of files that are in use here. */
+  get files(): readonly OpenedFile[] {
+    return [...this.#files.values()];
   }
 
   /** Who gets the mail for this recipient; at once when no other isolate must be asked. */
@@ -376,6 +415,11 @@ export class Lookups {
     }
     return this.#resumable.need(`include ${path}`, () => machine.readByMain!(path).catch((error: Error) => error));
   }
+}
+
+/** Both are data of the same shape, in the same order. */
+function isSame(one: TableFile, other: TableFile): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 function decodeOwn(address: Mailbox, keys: SrsKeys, warn: (text: string) => void): Mailbox | null {

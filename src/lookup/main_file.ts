@@ -75,6 +75,10 @@ export class MainFile implements WatchedFile {
     );
   }
 
+  look(): Promise<void> | null {
+    return this.#handed === null ? null : this.#look(this.#handed);
+  }
+
   async #look(handed: Handed): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;

@@ -1,4 +1,4 @@
-/** The lookup isolate at its doors: takes questions, answers them in the same turn where no DNS is needed. Evaluates no rules itself. */
+/** The lookup isolate at its doors: takes questions,  answers them in the same turn where no DNS is needed. Evaluates no rules itself. It is long because each question has its answer here. */
 
 import type {
   AccountResult,
@@ -8,9 +8,12 @@ import type {
   CredentialsLack,
   Expansion,
   FromFilter,
+  FromLogin,
   FromLookup,
+  LookupSettings,
   LookupToControl,
   ToFilter,
+  ToLogin,
   ToLookup,
 } from "../protocol/mod.ts";
 import { Caller, type Channel, type Isolate } from "../isolate/mod.ts";
@@ -21,12 +24,13 @@ import type { Dns } from "../mail_auth/dns.ts";
 import type { AskProgram } from "../tables/mod.ts";
 import { MainClient } from "./main_client.ts";
 import { Authoriser } from "./authorise.ts";
+import { Configurations, type Configured } from "./configurations.ts";
 import { askDns } from "./dns_question.ts";
 import { failureOf, nameless } from "./failures.ts";
 import { LoginThrottle } from "./login_throttle.ts";
 import { Logins, REFUSED } from "./logins.ts";
 import { openMachine } from "./machine.ts";
-import { Lookups, type Machine } from "./lookup_engine.ts";
+import { Lookups, type Machine, type OpenedFile } from "./lookup_engine.ts";
 import { tryRcpt } from "./try_rcpt.ts";
 import { fetchTableFiles } from "./tablefiles.ts";
 import { systemClock } from "../clock.ts";
@@ -63,26 +67,54 @@ const MAX_WAITING_QUESTIONS = 20_000;
 /** Serves all doors of the lookup isolate. Returns a promise when main has to read files of tables first. */
 export function serveLookup(isolate: Isolate<"lookup">, parts: LookupParts = openParts(isolate)): void | Promise<void> {
   const { disk: machine, fetched } = fetchTableFiles(isolate.settings.tableFiles, parts.machine);
-  const begin = () => serve(isolate, { ...parts, machine });
+  const begin = () => serve(isolate, { ...parts, machine }, parts.machine);
   return fetched === null ? begin() : fetched.then(begin);
 }
 
-function serve(isolate: Isolate<"lookup">, parts: LookupParts): void {
+/** `disk`: the machine as it is without the files that were fetched for the start. */
+function serve(isolate: Isolate<"lookup">, parts: LookupParts, disk: Machine): void {
   const warn = (text: string) => isolate.emit({ type: "log", level: "warn", text });
-  const lookups = new Lookups(isolate.settings, parts.machine, warn, isolate);
+  let login: Caller<ToLogin, FromLogin> | null = null;
+  const askLogin = () => login ??= new Caller(isolate.ask("lookup-login"));
+  const configure = (machine: Machine, kept?: ReadonlyMap<string, OpenedFile>): Configured => {
+    const { settings } = isolate;
+    const lookups = new Lookups(settings, machine, warn, isolate, systemClock, kept);
+    const own = { settings, ask: isolate.ask };
+    return {
+      settings,
+      lookups,
+      logins: new Logins(own, lookups, machine.main ?? null, warn, askLogin),
+      authoriser: new Authoriser(settings),
+    };
+  };
+  const configurations = new Configurations(configure(parts.machine), isolate.generation ?? 0);
   if (isolate.verbose) describeTables(isolate);
-  if (parts.machine.main !== undefined) parts.machine.main.tryRcpt = (question) => tryRcpt(lookups, question);
-  const logins = new Logins(isolate, lookups, parts.machine.main ?? null, warn);
-  const counter = new Answerer(isolate, lookups, parts, logins, warn);
+  if (parts.machine.main !== undefined) {
+    parts.machine.main.tryRcpt = (question) => tryRcpt(configurations.current.lookups, question);
+  }
+  const counter = new Answerer(isolate, configurations, parts, warn);
   for (const door of DOORS) {
     isolate.serve(door, (channel) => {
-      const by = { trusted: door === "relay-lookup", own: door === "queue-lookup" };
+      const by = { trusted: door === "relay-lookup", own: door === "queue-lookup", sessions: door === "smtp-lookup" };
       channel.onmessage = (question) => counter.answer(channel, question, by);
     });
   }
   isolate.serve("control-lookup", (channel) => {
-    channel.onmessage = (order) => answerControl(isolate, lookups, channel, order);
+    channel.onmessage = (order) => answerControl(isolate, configurations.current.lookups, channel, order);
   });
+  isolate.onreload = async (generation) => {
+    if (configurations.restore(generation)) return;
+    const { settings } = isolate;
+    const kept = await configurations.current.lookups.keepable(settings);
+    const fresh = Object.entries(settings.tableFiles).filter(([name]) => !kept.has(name));
+    const { disk: machine, fetched } = fetchTableFiles(Object.fromEntries(fresh), disk);
+    await fetched;
+    const configured = configure(machine, kept);
+    const fault = configured.lookups.files.find(({ file, table }) => !kept.has(file.name) && table.fault !== null);
+    if (fault !== undefined) throw new Error(`table "${fault.file.name}": ${fault.table.fault}`);
+    configurations.use(generation, configured);
+  };
+  isolate.onforget = (generation) => configurations.forget(generation);
 }
 
 function openParts(isolate: Isolate<"lookup">): LookupParts {
@@ -154,38 +186,40 @@ interface Asker {
   readonly trusted: boolean;
   /** It asks about mail of the daemon itself. */
   readonly own: boolean;
+  /** It asks for sessions, each by the configuration that it began with. */
+  readonly sessions: boolean;
 }
 type ExpandQuestion = Extract<ToLookup, { type: "expand" }>;
 type LoginQuestion = Extract<ToLookup, { type: "authenticate" | "mechanisms" | "challenge" | "prove" }>;
 
 class Answerer {
   readonly #isolate: Isolate<"lookup">;
-  readonly #lookups: Lookups;
+  readonly #configurations: Configurations;
   readonly #namer: ClientNamer;
   readonly #dns: Dns | undefined;
-  readonly #logins: Logins;
   /** For the whole daemon: whatever smtp isolate a client comes to. */
   readonly #guard = new LoginThrottle(systemClock.steady);
   readonly #warn: (text: string) => void;
-  readonly #authoriser: Authoriser;
   #namings = 0;
   /** Questions of each isolate that have no answer yet. */
   readonly #waiting = new WeakMap<Answers, number>();
 
   constructor(
     isolate: Isolate<"lookup">,
-    lookups: Lookups,
+    configurations: Configurations,
     { namer, dns }: Pick<LookupParts, "namer" | "dns">,
-    logins: Logins,
     warn: (text: string) => void,
   ) {
     this.#isolate = isolate;
-    this.#authoriser = new Authoriser(isolate.settings);
-    this.#lookups = lookups;
+    this.#configurations = configurations;
     this.#namer = namer;
     this.#dns = dns;
-    this.#logins = logins;
     this.#warn = warn;
+  }
+
+  /** The configuration by which a question is answered. */
+  #by({ generation = 0 }: ToLookup, { sessions }: Asker): Configured {
+    return sessions ? this.#configurations.of(generation) : this.#configurations.current;
   }
 
   /**
@@ -221,50 +255,54 @@ class Answerer {
   /** Answers in this turn unless another isolate must be asked. */
   #answer(channel: Answers, question: ToLookup, asker: Asker): void | Promise<void> {
     const { call } = question;
+    const configured = this.#by(question, asker), { lookups, settings } = configured;
     switch (question.type) {
       case "expand":
-        return soon(this.#lookups.expand(question), (result) => this.#expanded(channel, question, result, asker));
+        return soon(
+          lookups.expand(question),
+          (result) => this.#expanded(channel, question, result, { ...asker, configured }),
+        );
       case "client-name":
         return this.#nameClient(channel, call, question.address);
       case "account":
         return soon(
-          this.#lookups.account(question.action, question.user),
+          lookups.account(question.action, question.user),
           (result) => this.#account(channel, question, result),
         );
       case "smarthost":
         return soon(
-          this.#lookups.smarthosts(question.action, question.domain),
+          lookups.smarthosts(question.action, question.domain),
           (urls) => this.#smarthosts(channel, question, urls),
         );
       case "test":
-        return soon(this.#lookups.test(question), (found) => channel.send({ type: "tested", call, found }));
+        return soon(lookups.test(question), (found) => channel.send({ type: "tested", call, found }));
       case "dns":
-        return this.#askDns(channel, question);
+        return this.#askDns(channel, question, settings);
       case "authenticate":
       case "mechanisms":
       case "challenge":
       case "prove":
-        return this.#answerLogin(channel, question);
+        return this.#answerLogin(channel, question, configured.logins);
       case "may-send":
-        if (!this.#isolate.settings.senderTables.includes(question.table)) throw new Error("Not a table of senders");
+        if (!settings.senderTables.includes(question.table)) throw new Error("Not a table of senders");
         return soon(
-          this.#lookups.maySend(question.table, question.user, question.sender),
+          lookups.maySend(question.table, question.user, question.sender),
           (result) => channel.send({ type: "may-send", call, result }),
         );
       case "listener-name":
-        if (!this.#isolate.settings.hostnameTables.includes(question.table)) throw new Error("Not a table of names");
+        if (!settings.hostnameTables.includes(question.table)) throw new Error("Not a table of names");
         return soon(
-          this.#lookups.listenerName(question.table, question.address),
+          lookups.listenerName(question.table, question.address),
           (name) => channel.send({ type: "listener-name", call, name }),
         );
       case "sources":
         return soon(
-          this.#lookups.sources(question.action),
+          lookups.sources(question.action),
           (sources) => channel.send({ type: "sources", call, sources }),
         );
       case "credentials":
         return soon(
-          this.#lookups.relayCredentials(question.action, question.label),
+          lookups.relayCredentials(question.action, question.label),
           (credentials) => this.#credentials(channel, question, credentials),
         );
     }
@@ -272,8 +310,12 @@ class Answerer {
     throw new Error("The question is of no known type");
   }
 
-  async #askDns(channel: Answers, { call, kind, name }: Extract<ToLookup, { type: "dns" }>): Promise<void> {
-    if (!this.#isolate.settings.answersDns) throw new Error("No listener checks mail");
+  async #askDns(
+    channel: Answers,
+    { call, kind, name }: Extract<ToLookup, { type: "dns" }>,
+    { answersDns }: LookupSettings,
+  ): Promise<void> {
+    if (!answersDns) throw new Error("No listener checks mail");
     const answer = this.#dns === undefined ? { kind: "temporary" } as const : await askDns(this.#dns, kind, name);
     if (this.#isolate.traces("lookup")) {
       const ending = answer.kind === "records" ? `${answer.records.length} records` : answer.kind;
@@ -282,28 +324,28 @@ class Answerer {
     channel.send({ type: "dns", call, answer });
   }
 
-  #answerLogin(channel: Answers, question: LoginQuestion): void | Promise<void> {
+  #answerLogin(channel: Answers, question: LoginQuestion, logins: Logins): void | Promise<void> {
     const { call } = question;
     switch (question.type) {
       case "authenticate":
         return this.#guard.attempt(
           question.client,
-          () => question.password === "" ? Promise.resolve("permfail" as const) : this.#logins.authenticate(question),
+          () => question.password === "" ? Promise.resolve("permfail" as const) : logins.authenticate(question),
           (result) => result === "permfail",
         ).then((result) => channel.send({ type: "authenticated", call, result: result ?? "blocked" }));
       case "mechanisms":
-        return channel.send({ type: "mechanisms", call, scram: this.#logins.offersScram(question.table) });
+        return channel.send({ type: "mechanisms", call, scram: logins.offersScram(question.table) });
       case "challenge":
         if (question.client !== null && this.#guard.blocked(question.client)) {
           return channel.send({ type: "challenge", call, challenge: "blocked" });
         }
-        return this.#logins.challenge(question.table, question.user).then((challenge) =>
+        return logins.challenge(question.table, question.user).then((challenge) =>
           channel.send({ type: "challenge", call, challenge })
         );
       case "prove":
         return this.#guard.attempt(
           question.client,
-          () => question.proof === "" ? Promise.resolve(REFUSED) : this.#logins.prove(question),
+          () => question.proof === "" ? Promise.resolve(REFUSED) : logins.prove(question),
           ({ result }) => result === "permfail",
         ).then((proved) => channel.send({ type: "proved", call, ...proved ?? { result: "blocked", signature: "" } }));
     }
@@ -356,13 +398,13 @@ class Answerer {
     channel: Answers,
     question: ExpandQuestion,
     result: Expansion,
-    asker: Asker,
+    asker: Asker & { readonly configured: Configured },
   ): void | Promise<void> {
     if (this.#isolate.traces("expand")) {
       const ending = result.ok ? `${result.targets.length} envelopes` : `${result.code} ${result.text}`;
       logTrace(this.#isolate, "expand", `${formatMailbox(question.rcpt)}: ${ending}`);
     }
-    return soon(this.#authoriser.authorise(question, result, asker), (authorised) => {
+    return soon(asker.configured.authoriser.authorise(question, result, asker), (authorised) => {
       channel.send({ type: "expanded", call: question.call, result: authorised });
     });
   }

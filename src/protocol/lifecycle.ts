@@ -4,7 +4,7 @@
  */
 
 import type { Trace } from "../events/mod.ts";
-import { type MessageTable, text, whole } from "./check.ts";
+import { type MessageTable, nullOr, text, whole } from "./check.ts";
 import type { DoorName } from "./doors.ts";
 import type { Role } from "./roles.ts";
 import type { Settings } from "./settings.ts";
@@ -32,6 +32,8 @@ export type ToIsolate<S = unknown> =
     /** How often an isolate has stood in this place; 1 when it is left out. */
     readonly life?: number;
     readonly settings: S;
+    /** Number of the configuration that the settings are of; 0 when it is left out. */
+    readonly generation?: number;
     readonly verbose: boolean;
     readonly traces: readonly Trace[];
   }
@@ -43,8 +45,17 @@ export type ToIsolate<S = unknown> =
   | { readonly type: "verbosity"; readonly verbose: boolean; readonly traces: readonly Trace[] }
   /** In the place of those in the settings, for what begins from now on. */
   | { readonly type: "settings"; readonly changes: Partial<Settings[Role]> }
-  /** Finish what can be finished and say `stopped`. */
-  | { readonly type: "stop" };
+  /**
+   * All settings of a configuration that was read while the daemon runs, in the place of those that it has: for what begins from now on, and for sessions
+   * that main hands over with this generation. Answered with `reloaded`.
+   */
+  | { readonly type: "reload"; readonly call: number; readonly generation: number; readonly settings: S }
+  /** Sessions of this generation have had their time: they end when their transaction is over, or a few seconds later. */
+  | { readonly type: "retire"; readonly generation: number }
+  /** No session of this generation is left: what was kept for it can go. */
+  | { readonly type: "forget"; readonly generation: number }
+  /** Finish what can be finished and say `stopped`. `replaced`: the daemon goes on, and another isolate takes this one's place. */
+  | { readonly type: "stop"; readonly replaced?: true };
 
 export type ToSupervisor =
   | { readonly type: "ready" }
@@ -52,6 +63,8 @@ export type ToSupervisor =
   | { readonly type: "failed"; readonly reason: string }
   | { readonly type: "pong"; readonly count: number }
   | { readonly type: "stopped" }
+  /** The settings of `reload` are in use; `fault`: why they cannot be, and the isolate goes on with those that it had. */
+  | { readonly type: "reloaded"; readonly call: number; readonly fault: string | null }
   /** What came from the other side of a door is not what may come from there; `peer` and `life` identify it, as in `door`. */
   | PeerLife & { readonly type: "refused"; readonly door: string; readonly fault: string };
 
@@ -63,5 +76,6 @@ export const TO_SUPERVISOR: MessageTable<ToSupervisor> = {
   failed: { reason: longText },
   pong: { count: whole() },
   stopped: {},
+  reloaded: { call: whole(), fault: nullOr(longText) },
   refused: { door: text(DOOR_NAME_CHARS), peer: whole(), life: whole(), fault: text() },
 };

@@ -32,7 +32,10 @@ import {
   reversePath,
 } from "./shapes.ts";
 
-export type ToLookup =
+/** A question at the doors of lookup. `generation`: number of the configuration of the session that asks; without it the one in use answers, as where that one is not known. */
+export type ToLookup = LookupQuestion & { readonly generation?: number };
+
+type LookupQuestion =
   /** Who gets this recipient? Asked at RCPT. The answer holds for `message` alone: its MACs are. */
   | {
     readonly type: "expand";
@@ -211,9 +214,11 @@ export type AccountResult =
 const word = text();
 const table = nullOr(word), client = nullOr(word);
 
+const generation = optional(whole());
 const TO_LOOKUP: MessageTable<ToLookup> = {
   expand: {
     call,
+    generation,
     message: messageId,
     origin,
     tls: flag,
@@ -221,19 +226,25 @@ const TO_LOOKUP: MessageTable<ToLookup> = {
     rcpt: mailbox,
     mailAuth: optional(either(oneOf("unknown"), mailAuth)),
   },
-  "client-name": { call, address: word },
-  account: { call, action: word, user: word },
-  smarthost: { call, action: word, domain: word },
-  sources: { call, action: word },
-  credentials: { call, action: word, label: word },
-  test: { call, table: word, service: oneOf("domain", "netaddr", "mailaddr", "regex", "auth", "string"), key: word },
-  dns: { call, kind: oneOf("txt", "a", "aaaa", "mx", "ptr"), name: dnsName },
-  "may-send": { call, table: word, user: word, sender: reversePath },
-  "listener-name": { call, table: word, address: word },
-  authenticate: { call, table, user: word, password: word, client },
-  mechanisms: { call, table },
-  challenge: { call, table: word, user: word, client },
-  prove: { call, table: word, user: word, message: word, proof: word, client },
+  "client-name": { call, generation, address: word },
+  account: { call, generation, action: word, user: word },
+  smarthost: { call, generation, action: word, domain: word },
+  sources: { call, generation, action: word },
+  credentials: { call, generation, action: word, label: word },
+  test: {
+    call,
+    generation,
+    table: word,
+    service: oneOf("domain", "netaddr", "mailaddr", "regex", "auth", "string"),
+    key: word,
+  },
+  dns: { call, generation, kind: oneOf("txt", "a", "aaaa", "mx", "ptr"), name: dnsName },
+  "may-send": { call, generation, table: word, user: word, sender: reversePath },
+  "listener-name": { call, generation, table: word, address: word },
+  authenticate: { call, generation, table, user: word, password: word, client },
+  mechanisms: { call, generation, table },
+  challenge: { call, generation, table: word, user: word, client },
+  prove: { call, generation, table: word, user: word, message: word, proof: word, client },
 };
 
 /** What each role asks; each gets answers to its own questions only. */

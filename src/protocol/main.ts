@@ -44,6 +44,8 @@ export interface HandedSession {
   readonly listener: number;
   readonly peer: Peer;
   readonly sessionNumber: number;
+  /** Number of the configuration that smtp serves the session by; 0 when it is left out. */
+  readonly generation?: number;
 }
 
 export type SmtpToMain =
@@ -87,6 +89,10 @@ export type ControlToMain =
   | { readonly type: "last-checkup"; readonly call: number }
   /** Is there anything against reading this table again? `error` of the answer says what. */
   | { readonly type: "check-table"; readonly call: number; readonly table: string }
+  /** Read the configuration again. Answered when that is in use, or nothing has changed. */
+  | { readonly type: "reload"; readonly call: number }
+  /** Which configuration is in use? */
+  | { readonly type: "configuration"; readonly call: number }
   /** Do all isolates run? `error` of the answer names those that do not. */
   | { readonly type: "isolates"; readonly call: number }
   /** Which files and folders belong to the configuration? */
@@ -101,6 +107,18 @@ export type ControlToMain =
   }
   /** Finished lines for a place of the log, by its number in the settings. */
   | { readonly type: "log"; readonly target: number; readonly lines: readonly LogLine[] };
+/** Which configuration is in use, and what is left of those before it. */
+export interface ConfigurationState {
+  readonly file: string;
+  /** When it was read, in ms since the epoch. */
+  readonly readAt: number;
+  /** How often another one was put in its place. */
+  readonly generation: number;
+  /** Older ones of which there are sessions, and these sessions. */
+  readonly olderGenerations: number;
+  readonly olderSessions: number;
+}
+
 /** Main's answer to control. `changed` is false when it was so already. */
 export interface MainAnswer {
   readonly type: "answer";
@@ -136,6 +154,14 @@ export type MainToControl =
   }
   /** Absolute paths, the configuration file first. */
   | { readonly type: "files"; readonly call: number; readonly paths: readonly string[] }
+  /** Lines to print, and those that say what is wrong: with any, nothing has changed. */
+  | {
+    readonly type: "reloaded";
+    readonly call: number;
+    readonly lines: readonly string[];
+    readonly faults: readonly string[];
+  }
+  | { readonly type: "configuration"; readonly call: number } & ConfigurationState
   | { readonly type: "walls"; readonly call: number; readonly processes: readonly ProcessWalls[] }
   /** `checked` is null where there was no check yet. `worse`: what is worse than at the last daily check. */
   | {
@@ -170,6 +196,7 @@ const SESSION = {
     local: optional(text()),
   }),
   sessionNumber: whole(),
+  generation: optional(whole()),
 };
 
 const SMTP_TO_MAIN: MessageTable<SmtpToMain> = {
@@ -205,6 +232,8 @@ const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
   checkup: { call, queue: queueFacts, blocklists, keeps: flag },
   "last-checkup": { call },
   "check-table": { call, table: text() },
+  reload: { call },
+  configuration: { call },
   isolates: { call },
   files: { call },
   walls: { call },
@@ -232,6 +261,15 @@ const MAIN_TO_CONTROL: MessageTable<MainToControl> = {
     error: nullOr(longText),
   },
   files: { call, paths: list(text()) },
+  reloaded: { call, lines: list(longText), faults: list(longText) },
+  configuration: {
+    call,
+    file: text(),
+    readAt: whole(),
+    generation: whole(),
+    olderGenerations: whole(),
+    olderSessions: whole(),
+  },
   walls: { call, processes: list(record(PROCESS_WALLS), MAX_PROCESSES) },
   checked: { call, checked: nullOr(checked), worse: findings },
 };
@@ -245,6 +283,8 @@ const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
   checkup: ["checked"],
   "last-checkup": ["checked"],
   "check-table": ["answer"],
+  reload: ["reloaded"],
+  configuration: ["configuration"],
   isolates: ["answer"],
   files: ["files"],
   walls: ["walls"],

@@ -19,11 +19,17 @@ const RANGE_MESSAGES = 2 ** 32 / 1024;
 /** Warnings about envelopes of unknown actions at one start; the rest is counted. */
 const MAX_WARNINGS = 100;
 
-/** Begins to load; the function that is returned ends it early. The scheduler ignores what it has already. */
-export function loadScheduler(queue: QueueState): () => void {
+/**
+ * Begins to load; the function that is returned ends it early. Of what the scheduler has already it takes the time to live. `again`: the actions may be others
+ * than when it was loaded: it is to forget envelopes of those that there are no more.
+ */
+export function loadScheduler(
+  queue: QueueState,
+  { again }: { readonly again: boolean } = { again: false },
+): () => void {
   let loading: Loading | null = null;
   queue.guard(() => {
-    loading = new Loading(queue);
+    loading = new Loading(queue, { again });
     loading.turn();
   });
   return () => loading?.stop();
@@ -41,8 +47,10 @@ class Loading {
   #count = 0;
   #strange = 0;
   #stopped = false;
+  readonly #again: boolean;
 
-  constructor(queue: QueueState) {
+  constructor(queue: QueueState, { again }: { readonly again: boolean }) {
+    this.#again = again;
     this.#queue = queue;
     this.#began = queue.clock.steady();
     this.#range = queue.store.holds(SMALL_QUEUE_ENVELOPES) ? RANGE_MESSAGES : LAST_MESSAGE + 1;
@@ -118,6 +126,7 @@ class Loading {
   }
 
   #unknown(id: EnvelopeId, action: string): void {
+    if (this.#again) this.#queue.dropped([id]);
     if (++this.#strange > MAX_WARNINGS) return;
     this.#queue.warn(`queue: invalid envelope ${id}: there is no action "${action}"`);
   }

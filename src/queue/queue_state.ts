@@ -52,7 +52,7 @@ const NUMBERS_PER_MS = 1024;
 
 export class QueueState {
   readonly store: Store;
-  readonly settings: QueueSettings;
+  settings: QueueSettings;
   readonly observer: Observer;
   readonly emit: EmitEvent;
   readonly tally: Tally;
@@ -112,6 +112,14 @@ export class QueueState {
     this.ids = new Ids((range) => this.#taken(range));
     this.commits.onflushed = () => this.#sendTickets();
     this.commits.onerror = (error) => this.#alarm(error);
+  }
+
+  /** Other settings hold from now on. The keys of records and of MACs, and the spool, stay what they were. */
+  configure(settings: QueueSettings): void {
+    this.settings = settings;
+    this.store.setCompression({ on: settings.compression });
+    this.space.configure(settings.reserve);
+    this.measure();
   }
 
   /** The database itself is damaged: this isolate ends, and the next one repairs it. */

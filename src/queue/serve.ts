@@ -118,16 +118,27 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
   });
   const lookup = new Caller(isolate.ask("queue-lookup"));
   const notices = new Notices(queue, { lookup, signer });
-  const stopLoading = serveScheduler(queue, scheduler, new DsnWriter(queue, notices));
-  const stopReports = serveReports(queue, lookup, notices);
+  const loading = serveScheduler(queue, scheduler, new DsnWriter(queue, notices));
+  let stopReports = serveReports(queue, lookup, notices);
   discovery.all().catch((error) => queue.warn(`queue: the folder "import" of the spool cannot be read: ${error}`));
   const doors: Door[] = [scheduler];
   const clients = new Set<SmtpClient>();
   const backup = new BackupHold(store.fileHold, { spool: isolate.settings.spool, clock });
   serveDoors(isolate, queue, { discovery, backup, doors, clients });
   const stopMeasuring = measureRoom(queue, { clients, backup }, clock);
+  isolate.onreload = () => {
+    const before = queue.settings, { settings } = isolate;
+    queue.configure(settings);
+    if (settings.signing !== undefined) prepareHashing();
+    if (!isSame(before.dmarcReports, settings.dmarcReports)) {
+      stopReports();
+      stopReports = serveReports(queue, lookup, notices);
+    }
+    const times = ({ ttlSeconds, actionTtlSeconds }: QueueSettings) => [ttlSeconds, actionTtlSeconds];
+    if (!isSame(times(before), times(settings))) loading.again();
+  };
   isolate.onstop = () => {
-    stopLoading();
+    loading.stop();
     stopReports();
     stopMeasuring();
     // What comes now finds the store closed: nothing is promised any more.
@@ -138,16 +149,24 @@ function serve(isolate: Isolate<"queue">, store: Store, clock: Clock, end: (erro
   };
 }
 
-/** Sends the scheduler all that is queued, again whenever it was replaced, and does what it asks for. Returns what ends the loading. */
+/** Both are plain data of the same shape. */
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+/**
+ * Sends the scheduler all that is queued, again whenever it was replaced, and does what it asks for. Returns what ends the loading, and what begins it
+ * anew when there are other actions, or other times to live.
+ */
 function serveScheduler(
   queue: QueueState,
   scheduler: Channel<QueueToScheduler, SchedulerToQueue>,
   dsnWriter: DsnWriter,
-): () => void {
+): { stop(): void; again(): void } {
   let stopLoading = () => {};
-  const load = () => {
+  const load = (how = { again: false }) => {
     stopLoading();
-    stopLoading = loadScheduler(queue);
+    stopLoading = loadScheduler(queue, how);
   };
   scheduler.onmessage = (message) => {
     switch (message.type) {
@@ -164,14 +183,15 @@ function serveScheduler(
     }
   };
   // A new scheduler is empty.
-  scheduler.onreset = load;
+  scheduler.onreset = () => load();
   load();
-  return () => stopLoading();
+  return { stop: () => stopLoading(), again: () => load({ again: true }) };
 }
 
 /** Counts results of DMARC and sends reports, where they are configured. Returns what ends that. */
 function serveReports(queue: QueueState, lookup: Caller<ToLookup, FromLookup>, notices: Notices): () => void {
   const { dmarcReports } = queue.settings;
+  queue.results = null;
   if (dmarcReports === undefined) return () => {};
   const rows = queue.store.openReportRows();
   queue.results = new ReportCollector(rows, queue.commits, queue.clock);

@@ -17,15 +17,16 @@ interface Waiting {
 export class Deferred {
   /** The oldest first. */
   readonly #domains = new Map<string, Waiting>();
-  readonly #limit: number;
+  /** Envelopes of one domain; 0 remembers none. */
+  limit: number;
 
   /** `limit`: envelopes of one domain; 0 remembers none. */
   constructor(limit: number) {
-    this.#limit = limit;
+    this.limit = limit;
   }
 
   remember(domain: string, ids: readonly EnvelopeId[], now: number): void {
-    if (this.#limit === 0) return;
+    if (this.limit === 0) return;
     let waiting = this.#domains.get(domain);
     if (waiting === undefined || waiting.since + KEEP_MS <= now) {
       this.#domains.delete(domain);
@@ -36,7 +37,7 @@ export class Deferred {
       this.#domains.set(domain, waiting = { since: now, ids: new Set() });
     }
     for (const id of ids) {
-      if (waiting.ids.size >= this.#limit) return;
+      if (waiting.ids.size >= this.limit) return;
       waiting.ids.add(id);
     }
   }

@@ -48,7 +48,8 @@ export class DeliveryReporter {
   /** Called with the ids of a task that are settled or gone. */
   readonly #done: (ids: readonly EnvelopeId[]) => void;
 
-  readonly #srs: SrsKeys | null;
+  /** For actions that rewrite senders. */
+  srs: SrsKeys | null;
 
   /** `now` returns ms since the epoch. `srs` is for actions that rewrite senders. */
   constructor(
@@ -58,7 +59,7 @@ export class DeliveryReporter {
     done: (ids: readonly EnvelopeId[]) => void,
     srs: SrsKeys | null = null,
   ) {
-    this.#srs = srs;
+    this.srs = srs;
     this.#queue = queue;
     this.#messages = new Messages(queue);
     this.#report = emit;
@@ -108,10 +109,10 @@ export class DeliveryReporter {
   #sender({ sender, rcpt, dest }: Envelope, action: RelayAction): string {
     const text = rewriteSender(sender, action.mailFrom);
     const forwarded = rcpt.local !== dest.local || rcpt.domain.toLowerCase() !== dest.domain.toLowerCase();
-    if (!action.srs || this.#srs === null || !forwarded || text === "") return text;
+    if (!action.srs || this.srs === null || !forwarded || text === "") return text;
     const at = text.lastIndexOf("@");
     const mailbox = { local: text.slice(0, at), domain: text.slice(at + 1) };
-    return formatMailbox(encodeSrs(mailbox, rcpt.domain, this.#srs, this.#now()));
+    return formatMailbox(encodeSrs(mailbox, rcpt.domain, this.srs, this.#now()));
   }
 
   /** Settles the envelopes of a message; `results` are those of its recipients, in their order. */

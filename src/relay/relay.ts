@@ -37,6 +37,7 @@ export class Relay implements SessionOwner {
   #mayReplaceSession = false;
   #moved: boolean;
   #stopped = false;
+  #finishing = false;
   #readyCount = 0;
   #lastTakenAt = 0;
   #lastConnectAt = -Infinity;
@@ -96,6 +97,13 @@ export class Relay implements SessionOwner {
     for (const session of this.#sessions) session.stop();
   }
 
+  /** It gets no more mail: sessions that wait for some end, once there is none left. */
+  finish(): void {
+    this.#finishing = true;
+    for (const session of [...this.#idle]) session.stop();
+    this.#settleDown();
+  }
+
   // ── for the sessions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Returns the next task of a session, or null when there is none now. */
@@ -115,6 +123,7 @@ export class Relay implements SessionOwner {
   idle(session: Session): void {
     this.#idle.add(session);
     this.#drain();
+    if (this.#finishing && this.#idle.has(session)) session.stop();
   }
 
   leaving(session: Session): void {

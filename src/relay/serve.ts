@@ -1,11 +1,11 @@
 /** The relay isolate at its doors: jobs from the scheduler, messages from the queue, smarthosts from lookup, outcomes and events out. */
 
 import { systemClock } from "../clock.ts";
-import type { RelayAction } from "../config/mod.ts";
+import type { RelayAction, RelayLimits } from "../config/mod.ts";
 import { Resolver } from "../dns/mod.ts";
 import type { EnvelopeId } from "../envelope/mod.ts";
 import { Caller, type Isolate, PeerGone, Tally } from "../isolate/mod.ts";
-import type { ControlToRelay, FromLookup, Job, RelaySource, ToLookup } from "../protocol/mod.ts";
+import type { ControlToRelay, FromLookup, Job, RelaySettings, RelaySource, ToLookup } from "../protocol/mod.ts";
 import { QueueClient } from "../queue_client/mod.ts";
 import { TIMEOUTS } from "../smtp_client/mod.ts";
 import { answerAdmin } from "./admin.ts";
@@ -37,15 +37,20 @@ export function serveRelay(isolate: Isolate<"relay">, deps: Partial<RelayService
   isolate.onsettings = ({ resolver: changed }) => {
     if (changed !== undefined) resolver.configure(changed);
   };
+  const own = ownHost(isolate.settings.own, systemClock.steady);
   const service = new RelayService(isolate, {
     clock: systemClock,
     names: resolver,
     timeouts: TIMEOUTS,
     mxPort: 25,
     random: Math.random,
-    own: ownHost(isolate.settings.own, systemClock.steady),
+    own,
     ...deps,
   });
+  isolate.onreload = () => {
+    own.configure(isolate.settings.own);
+    service.reload();
+  };
   isolate.serve("scheduler-relay", (channel) => {
     // A new scheduler hands out everything again, in its own order.
     service.forgetWaiting();
@@ -69,6 +74,12 @@ class RelayService {
   readonly #reporter: DeliveryReporter;
   readonly #table = new RouteTable();
   readonly #relays = new Map<string, Relay>();
+  /** Those of actions and limits that are others by now, with their names in `#relays`: they send what they have, and get nothing more. */
+  readonly #former = new Map<Relay, string>();
+  #formers = 0;
+  #configured: RelaySettings;
+  /** By name. One that a reload has not changed stays the same object. */
+  #actions: ReadonlyMap<string, RelayAction>;
   readonly #siblings = new Map<string, Siblings>();
   readonly #relayDeps: RelayDeps;
   readonly #gauges: Gauges;
@@ -76,6 +87,8 @@ class RelayService {
 
   constructor(isolate: Isolate<"relay">, deps: RelayServiceDeps) {
     this.#isolate = isolate;
+    this.#configured = isolate.settings;
+    this.#actions = new Map(Object.entries(isolate.settings.actions));
     this.#deps = deps;
     this.#lookup = new Caller(isolate.ask("relay-lookup"));
     this.#queue = new QueueClient(isolate.ask("relay-queue"));
@@ -123,7 +136,7 @@ class RelayService {
     const ids = this.#queue.take(job);
     if (ids.length === 0) return;
     const work = { ...job, ids };
-    const action = this.#isolate.settings.actions[job.action];
+    const action = this.#actions.get(job.action);
     if (this.#queue.inFlight > MAX_IN_FLIGHT_ENVELOPES) {
       return this.#refuse(work, "Too many messages are waiting", "4.3.2");
     }
@@ -217,13 +230,13 @@ class RelayService {
     this.#gauges.touch();
   }
 
-  #relay(target: Target): Relay {
+  #relay(wanted: Target): Relay {
+    // A task that has come before its action was changed, and is tried by another way, must not set this way for mail that comes now.
+    const stale = this.#actions.get(wanted.action.name) !== wanted.action;
+    const target = stale ? { ...wanted, key: JSON.stringify([wanted.key, wanted.action]) } : wanted;
     let relay = this.#relays.get(target.key);
     if (relay === undefined) {
-      const { limits: usual, domainLimits } = this.#isolate.settings;
-      // Anyone may name a domain, such as `constructor`.
-      const limits = Object.hasOwn(domainLimits, target.domain) ? domainLimits[target.domain]! : usual;
-      relay = new Relay(target, limits, this.#siblingsOf(target), this.#relayDeps);
+      relay = new Relay(target, limitsOf(this.#isolate.settings, target), this.#siblingsOf(target), this.#relayDeps);
       this.#relays.set(target.key, relay);
     }
     return relay;
@@ -250,13 +263,40 @@ class RelayService {
 
   #forget(relay: Pick<Relay, "target">): void {
     const { key, relayKey } = relay.target;
-    if (this.#relays.get(key) === relay) {
-      this.#relays.delete(key);
+    const name = this.#former.get(relay as Relay) ?? key;
+    this.#former.delete(relay as Relay);
+    if (this.#relays.get(name) === relay) {
+      this.#relays.delete(name);
       const siblings = this.#siblings.get(relayKey);
       if (siblings !== undefined && --siblings.relays === 0) this.#siblings.delete(relayKey);
     }
     this.#gauges.touch();
     if (this.#relays.size === 0) this.#stopped?.();
+  }
+
+  /**
+   * The settings are others: mail that comes from now on goes by these. What has come goes by those that it came under, and sessions that are ready take
+   * no mail of the others.
+   */
+  reload(): void {
+    const before = this.#configured, { settings } = this.#isolate;
+    this.#configured = settings;
+    this.#deferred.limit = settings.maxDeferred;
+    this.#reporter.srs = settings.srs ?? null;
+    this.#actions = new Map(
+      Object.entries(settings.actions).map(([name, action]) => {
+        const known = this.#actions.get(name);
+        return [name, JSON.stringify(known) === JSON.stringify(action) ? known! : action];
+      }),
+    );
+    for (const [key, relay] of [...this.#relays]) {
+      if (this.#former.has(relay) || waysOf(before, relay.target) === waysOf(settings, relay.target)) continue;
+      const name = `${key} ${++this.#formers}`;
+      this.#relays.delete(key);
+      this.#relays.set(name, relay);
+      this.#former.set(relay, name);
+      relay.finish();
+    }
   }
 
   /** The scheduler has ended: what no session has begun will come again. */
@@ -318,4 +358,22 @@ class RelayService {
   #warn(text: string): void {
     this.#isolate.emit({ type: "log", level: "warn", text: `warn: relay: ${text}` });
   }
+}
+
+function limitsOf({ limits, domainLimits }: RelaySettings, { domain }: Target): RelayLimits {
+  // Anyone may name a domain, such as `constructor`.
+  return Object.hasOwn(domainLimits, domain) ? domainLimits[domain]! : limits;
+}
+
+/** Returns all that settings say of how mail of a target goes, as text. */
+function waysOf(settings: RelaySettings, target: Target): string {
+  const action = settings.actions[target.action.name];
+  const { pki, ca, filters = {} } = settings;
+  return JSON.stringify([
+    action,
+    limitsOf(settings, target),
+    action?.pki == null ? null : pki[action.pki],
+    action?.ca == null ? null : ca[action.ca],
+    filters[target.action.name],
+  ]);
 }

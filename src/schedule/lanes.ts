@@ -27,7 +27,7 @@ interface Group {
 
 export class Lanes {
   readonly #table: EnvelopeTable;
-  readonly #limits: LaneLimits;
+  #limits: LaneLimits;
   readonly #groups: Group[] = [];
   #name: string[] = [];
   #group = new Uint32Array(MIN_LANES);
@@ -60,6 +60,18 @@ export class Lanes {
   constructor(table: EnvelopeTable, limits: LaneLimits) {
     this.#table = table;
     this.#limits = limits;
+  }
+
+  /** Other limits hold from now on, for the lanes that there are as well. What runs goes on. */
+  configure(limits: LaneLimits): void {
+    this.#limits = limits;
+    for (const [group, { lanes }] of this.#groups.entries()) {
+      for (const [name, lane] of lanes) {
+        this.#mark(lane, group, name);
+        if (this.#jobs[lane]! < this.#hiwat[lane]!) this.#held[lane] = 0;
+        this.#offer(lane);
+      }
+    }
   }
 
   /** The lane's number, made when it is new. The caller counts itself in with `enter`. */
@@ -242,11 +254,15 @@ export class Lanes {
       this.#credit[lane] =
       this.#places[lane] =
         0;
+    this.#mark(lane, group, name);
+    return lane;
+  }
+
+  #mark(lane: Lane, group: number, name: string): void {
     const { hiwat, lowat, release } = this.#limits.marks(this.#groups[group]!.agent, name);
     this.#hiwat[lane] = Math.max(1, hiwat);
     this.#lowat[lane] = Math.min(lowat, this.#hiwat[lane]! - 1);
     this.#release[lane] = release;
-    return lane;
   }
 
   #extend(): Lane {

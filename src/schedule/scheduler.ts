@@ -15,7 +15,7 @@ import type { Job, LaneRecord, RunState, Target, Ticket } from "../protocol/mod.
 import { MAX_JOB_ENVELOPES } from "../protocol/queue_work.ts";
 import { firstDue, longestWait, nextDue } from "./backoff.ts";
 import { WakeHeap } from "./heap.ts";
-import { Lanes } from "./lanes.ts";
+import { type LaneLimits, Lanes } from "./lanes.ts";
 import { BUSY_SHARE, IDLE_SHARE, type Limits, marksOf } from "./limits.ts";
 import { eachSlot, find } from "./scan.ts";
 import { summariseLanes } from "./summary.ts";
@@ -36,7 +36,7 @@ export interface Effects {
 }
 
 export class Scheduler {
-  readonly #limits: Limits;
+  #limits: Limits;
   readonly #paused: Record<Agent, boolean>;
   #table!: EnvelopeTable;
   #heap!: WakeHeap;
@@ -62,17 +62,27 @@ export class Scheduler {
   reset(): void {
     this.#table = new EnvelopeTable();
     this.#heap = new WakeHeap(this.#table);
-    this.#lanes = new Lanes(this.#table, {
-      marks: (agent, name) => marksOf(this.#limits, agent, name),
-      // One slow destination must not take all of the room, however many recipients its messages have.
-      maxInflight: Math.max(1, Math.floor(this.#limits.maxInflight / 4)),
-    });
+    this.#lanes = new Lanes(this.#table, this.#laneLimits());
     this.#inflight = 0;
     this.#jobs = [];
     this.#freeJobs = [];
     this.#fresh = [];
     this.#interrupted = false;
     this.#dsnDue.clear();
+  }
+
+  /** Other limits hold from now on. What is in flight stays so. */
+  configure(limits: Limits): void {
+    this.#limits = limits;
+    this.#lanes.configure(this.#laneLimits());
+  }
+
+  #laneLimits(): LaneLimits {
+    return {
+      marks: (agent, name) => marksOf(this.#limits, agent, name),
+      // One slow destination must not take all of the room, however many recipients its messages have.
+      maxInflight: Math.max(1, Math.floor(this.#limits.maxInflight / 4)),
+    };
   }
 
   /** Envelopes known and envelopes in flight. */
@@ -88,10 +98,13 @@ export class Scheduler {
     return this.#table.bytes + this.#heap.bytes;
   }
 
-  /** A queued envelope; known ones are ignored. True when it was new. */
+  /** A queued envelope; of known ones only the time to live may be another one. True when it was new. */
   add(ticket: Ticket, now: number): boolean {
-    const table = this.#table;
-    if (find(table, ticket.id) !== NONE) return false;
+    const table = this.#table, known = find(table, ticket.id);
+    if (known !== NONE) {
+      this.#keep(known, { ttl: ticket.expiresAt - ticket.createdAt, now });
+      return false;
+    }
     const slot = table.insert(rowOf(ticket.id));
     const lane = this.#lanes.of(ticket.agent, ticket.action, ticket.lane);
     this.#lanes.enter(lane);
@@ -107,6 +120,17 @@ export class Scheduler {
     const due = ticket.tries === 0 ? createdAt : firstDue(ticket.agent, { createdAt, tries: ticket.tries });
     this.#wait(slot, { due: Math.min(due, now + longestWait(ticket.agent, ttl)), now });
     return true;
+  }
+
+  /** The configuration says anew how long a known envelope is kept. */
+  #keep(slot: Slot, { ttl, now }: { readonly ttl: number; readonly now: number }): void {
+    const table = this.#table, expiresAt = table.createdAt[slot]! + ttl;
+    if (table.expiresAt[slot] === expiresAt) return;
+    table.expiresAt[slot] = expiresAt;
+    const at = table.at[slot];
+    if (at !== AT.PENDING && at !== AT.READY) return;
+    this.#detach(slot);
+    this.#wait(slot, { due: table.due[slot]!, now });
   }
 
   /** An attempt is over and is to be made again, after the back-off. */

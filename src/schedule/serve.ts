@@ -70,6 +70,10 @@ class SchedulerService {
       if (count > 0) this.#tally.add("scheduler.envelope.rescheduled", count);
       this.#plan();
     };
+    this.#isolate.onreload = () => {
+      this.#scheduler.configure(this.#isolate.settings);
+      this.#plan();
+    };
     mda.onreset = () => this.#lost("mda");
     mta.onreset = () => this.#lost("mta");
     this.#isolate.onstop = () => {

@@ -30,6 +30,7 @@ export function serveSigner(isolate: Isolate<"signer">, opened: OpenedLibcrypto)
   isolate.onsettings = ({ keys }) => {
     if (keys !== undefined) signatures.renew(keys);
   };
+  isolate.onreload = () => signatures.renew(isolate.settings.keys);
   const stopTidying = systemClock.every(TIDY_MS, () => signatures.tidy());
   isolate.onstop = () => {
     stopTidying();

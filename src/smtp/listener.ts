@@ -25,11 +25,18 @@ export interface ListenerContext {
   readonly filters: ListenerFilters | null;
 }
 
-/** What the sessions of a listener share. Throws when a certificate cannot be read. */
+/** A configuration with its listeners. */
+interface KnownListeners {
+  readonly settings: Pick<SmtpSettings, "pki" | "ca">;
+  readonly listeners: readonly ListenerContext[];
+}
+
+/** What the sessions of a listener share. Throws when a certificate cannot be read. What is the same in `known` is used again: TLS takes long to set up. */
 export function listenerContext(
   settings: SmtpSettings,
   listener: Listener,
   clock: { now(): number },
+  known: KnownListeners | null = null,
 ): Omit<ListenerContext, "filters"> {
   return {
     listener,
@@ -40,8 +47,21 @@ export function listenerContext(
       masquerade: listener.senders?.masquerade ?? false,
       submission: listener.socket || listener.submission || SUBMISSION_PORTS.has(listener.port),
     },
-    tls: tlsOf(settings, listener, clock),
+    tls: known === null
+      ? tlsOf(settings, listener, clock)
+      : knownTls(settings, listener, known) ?? tlsOf(settings, listener, clock),
   };
+}
+
+/** The TLS of a listener that shows the same certificates by the same rules. */
+function knownTls(settings: SmtpSettings, listener: Listener, known: KnownListeners): ServerTls | null {
+  const of = (
+    { pki, ca }: KnownListeners["settings"],
+    { tls, pki: names, ca: authority, verify, protocols }: Listener,
+  ) =>
+    JSON.stringify([tls, verify, protocols, names.map((name) => pki[name]), authority === null ? null : ca[authority]]);
+  const wanted = of(settings, listener);
+  return known.listeners.find(({ listener }) => of(known.settings, listener) === wanted)?.tls ?? null;
 }
 
 /** Null for a listener without TLS. */

@@ -53,45 +53,71 @@ interface Pending {
   readonly lost: () => void;
 }
 
+/** What the sessions of all configurations share of the door. */
+interface Line {
+  readonly channel: Channel<ToLookup, FromLookup>;
+  readonly now: () => number;
+  nextCall: number;
+  /** Questions on their way, by the number of the call. */
+  readonly pending: Map<number, Pending>;
+  readonly names: BoundedMap<string, CachedName>;
+  /** The sessions that wait for the name of an address; one question serves all. */
+  readonly asking: Map<string, NameAnswer[]>;
+  /** Since when there is seen to be no lookup; null while there is one. */
+  missingSince: number | null;
+}
+
 export class LookupClient {
   /** Lookup was replaced: no question on its way is answered any more. Called when they are forgotten. */
   onreset: () => void = () => {};
-  readonly #channel: Channel<ToLookup, FromLookup>;
-  readonly #now: () => number;
-  #nextCall = 1;
-  /** Questions on their way, by the number of the call. */
-  readonly #pending = new Map<number, Pending>();
-  readonly #names = new BoundedMap<string, CachedName>(MAX_NAMES);
-  /** The sessions that wait for the name of an address; one question serves all. */
-  readonly #asking = new Map<string, NameAnswer[]>();
-  /** Since when there is seen to be no lookup; null while there is one. */
-  #missingSince: number | null = null;
+  readonly #line: Line;
+  readonly #generation: number;
 
-  constructor(channel: Channel<ToLookup, FromLookup>, now: () => number) {
-    this.#channel = channel;
-    this.#now = now;
+  /** `generation`: number of the configuration whose sessions ask; questions of the first carry none. `line`: of another client of the same door. */
+  constructor(channel: Channel<ToLookup, FromLookup>, now: () => number, generation = 0, line: Line | null = null) {
+    this.#generation = generation;
+    this.#line = line ?? {
+      channel,
+      now,
+      nextCall: 1,
+      pending: new Map(),
+      names: new BoundedMap(MAX_NAMES),
+      asking: new Map(),
+      missingSince: null,
+    };
+    if (line !== null) return;
     channel.onmessage = (message) => this.#receive(message);
     channel.onreset = () => this.#reset();
   }
 
+  /** Returns a client of the same door that asks for sessions of another configuration. */
+  of(generation: number): LookupClient {
+    return new LookupClient(this.#line.channel, this.#line.now, generation, this.#line);
+  }
+
+  #send(question: ToLookup): void {
+    const generation = this.#generation;
+    this.#line.channel.send(generation === 0 ? question : { ...question, generation });
+  }
+
   /** To be called now and then: what was asked of a lookup that has not been there for too long is lost, as if it had been replaced again. */
   look(): void {
-    if (this.#channel.connected !== false) this.#missingSince = null;
-    else this.#missingSince ??= this.#now();
-    if (this.#missingSince === null || this.#pending.size === 0) return;
-    if (this.#now() - this.#missingSince >= MISSED_MS) this.#reset();
+    if (this.#line.channel.connected !== false) this.#line.missingSince = null;
+    else this.#line.missingSince ??= this.#line.now();
+    if (this.#line.missingSince === null || this.#line.pending.size === 0) return;
+    if (this.#line.now() - this.#line.missingSince >= MISSED_MS) this.#reset();
   }
 
   /** Asks where a recipient goes. `answer` is not called when lookup is replaced first, but `lost`. */
   expand(question: ExpandQuestion, answer: (result: Expansion) => void, lost?: () => void): void {
     const call = this.#await("expanded", (message) => answer(message.result), lost);
-    this.#channel.send({ type: "expand", call, ...question });
+    this.#send({ type: "expand", call, ...question });
   }
 
   /** Asks whether a password is right. As `expand`. */
   authenticate(question: LoginQuestion, answer: (result: LoginResult) => void): void {
     const call = this.#await("authenticated", (message) => answer(message.result));
-    this.#channel.send({ type: "authenticate", call, ...question });
+    this.#send({ type: "authenticate", call, ...question });
   }
 
   /** Asks what a user's password is hashed with, RFC 5802. As `expand`. */
@@ -100,37 +126,37 @@ export class LookupClient {
     answer: (result: Challenge | "blocked" | null) => void,
   ): void {
     const call = this.#await("challenge", (message) => answer(message.challenge));
-    this.#channel.send({ type: "challenge", call, ...question });
+    this.#send({ type: "challenge", call, ...question });
   }
 
   /** Asks whether the proof of an exchange is right, RFC 5802. As `expand`. */
   prove(question: ProofQuestion, answer: (result: LoginResult, signature: string) => void): void {
     const call = this.#await("proved", (message) => answer(message.result, message.signature));
-    this.#channel.send({ type: "prove", call, ...question });
+    this.#send({ type: "prove", call, ...question });
   }
 
   /** Asks whether everybody in the table can log in by SCRAM. `answer` is called with null when lookup was replaced. */
   mechanisms(table: string, answer: (scram: boolean | null) => void): void {
     const call = this.#await("mechanisms", (message) => answer(message.scram), () => answer(null));
-    this.#channel.send({ type: "mechanisms", call, table });
+    this.#send({ type: "mechanisms", call, table });
   }
 
   /** Asks whether a built-in filter's table has a key. As `expand`. */
   test(question: TestQuestion, answer: (found: boolean | null) => void, lost: () => void = () => {}): void {
     const call = this.#await("tested", (message) => answer(message.found), lost);
-    this.#channel.send({ type: "test", call, ...question });
+    this.#send({ type: "test", call, ...question });
   }
 
   /** Asks the DNS. `answer` is called in any case: when lookup was replaced, with what is true of a name server that does not answer. */
   dns(kind: DnsKind, name: string, answer: (answer: DnsAnswer<string>) => void): void {
     const call = this.#await("dns", (message) => answer(message.answer), () => answer({ kind: "temporary" }));
-    this.#channel.send({ type: "dns", call, kind, name });
+    this.#send({ type: "dns", call, kind, name });
   }
 
   /** Asks whether a user may send as this sender. As `expand`. */
   judgeSender({ table, user, sender }: SenderQuestion, answer: (result: AuthResult) => void): void {
     const call = this.#await("may-send", (message) => answer(message.result));
-    this.#channel.send({ type: "may-send", call, table, user, sender });
+    this.#send({ type: "may-send", call, table, user, sender });
   }
 
   /** Asks what this server is called at one of its addresses. */
@@ -140,24 +166,24 @@ export class LookupClient {
       ({ name }) => answer(name === null ? { known: "none" } : { known: "name", name }),
       () => answer({ known: "lost" }),
     );
-    this.#channel.send({ type: "listener-name", call, table, address });
+    this.#send({ type: "listener-name", call, table, address });
   }
 
   /** Asks for the reverse DNS name of an address; `answer` is called at once when it is known, and with null when lookup was replaced. */
   clientName(address: string, answer: NameAnswer): void {
-    const known = this.#names.get(address);
-    if (known !== undefined && known.until > this.#now()) return answer(known.name, known.confirmed);
-    const waiting = this.#asking.get(address);
+    const known = this.#line.names.get(address);
+    if (known !== undefined && known.until > this.#line.now()) return answer(known.name, known.confirmed);
+    const waiting = this.#line.asking.get(address);
     if (waiting !== undefined) {
       waiting.push(answer);
       return;
     }
-    this.#asking.set(address, [answer]);
+    this.#line.asking.set(address, [answer]);
     const call = this.#await("client-name", ({ hostname, confirmed }) => {
       this.#remember(address, hostname, confirmed);
       this.#answerName(address, hostname, confirmed);
     }, () => this.#answerName(address, null, "error"));
-    this.#channel.send({ type: "client-name", call, address });
+    this.#send({ type: "client-name", call, address });
   }
 
   /** Returns the number of a call to which an answer of this type is expected. `lost` is called when lookup was replaced first. */
@@ -166,33 +192,33 @@ export class LookupClient {
     answer: (message: Extract<FromLookup, { type: Type }>) => void,
     lost: () => void = () => {},
   ): number {
-    const call = this.#nextCall++;
-    this.#pending.set(call, { type, answer: answer as Pending["answer"], lost });
+    const call = this.#line.nextCall++;
+    this.#line.pending.set(call, { type, answer: answer as Pending["answer"], lost });
     return call;
   }
 
   #receive(message: FromLookup): void {
-    const pending = this.#pending.get(message.call);
+    const pending = this.#line.pending.get(message.call);
     // An answer of another type is to no question of ours.
     if (pending?.type !== message.type) return;
-    this.#pending.delete(message.call);
+    this.#line.pending.delete(message.call);
     pending.answer(message);
   }
 
   #remember(address: string, name: string, confirmed: Confirmed): void {
     const forMs = confirmed === "error" || confirmed === "temporary" ? FAILED_NAME_MS : NAME_MS;
-    this.#names.set(address, { name, confirmed, until: this.#now() + forMs });
+    this.#line.names.set(address, { name, confirmed, until: this.#line.now() + forMs });
   }
 
   #answerName(address: string, name: string | null, confirmed: Confirmed): void {
-    const waiting = this.#asking.get(address) ?? [];
-    this.#asking.delete(address);
+    const waiting = this.#line.asking.get(address) ?? [];
+    this.#line.asking.delete(address);
     for (const answer of waiting) answer(name, confirmed);
   }
 
   #reset(): void {
-    const lost = [...this.#pending.values()];
-    this.#pending.clear();
+    const lost = [...this.#line.pending.values()];
+    this.#line.pending.clear();
     for (const pending of lost) pending.lost();
     this.onreset();
   }

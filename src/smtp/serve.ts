@@ -44,6 +44,7 @@ function collected(send: (sessionNumbers: readonly number[]) => void): (sessionN
 export function serveSmtp(isolate: Isolate<"smtp">): void {
   const events = grouped(isolate.emit);
   const main = new Caller(isolate.ask("smtp-main"));
+  const signer = new SignerClient(isolate.ask("smtp-signer"), systemClock);
   const service = new SmtpService({
     settings: isolate.settings,
     lookup: isolate.ask("smtp-lookup"),
@@ -55,12 +56,13 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
       main.request<"source">({ type: "source", sessionNumber, address }, ({ admitted }) => answer(admitted));
     },
     clock: serviceClock,
-    authenticators: [signingBy({
+    generation: isolate.generation ?? 0,
+    authenticators: ({ rulesSeeMailAuth }) => [signingBy({
       keys: () => isolate.settings.signing ?? [],
-      client: new SignerClient(isolate.ask("smtp-signer"), systemClock),
+      client: signer,
       now: systemClock.now,
       emit: events.emit,
-      decidesLater: isolate.settings.rulesSeeMailAuth === true,
+      decidesLater: rulesSeeMailAuth === true,
     })],
     ended: collected((sessionNumbers) => main.send({ type: "sessions-ended", sessionNumbers })),
   });
@@ -71,6 +73,9 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
     // Names of keys that sign are asked for with each message.
     if (pki !== undefined) service.renew(isolate.settings);
   };
+  isolate.onreload = (generation) => service.reload(isolate.settings, generation);
+  isolate.onretire = (generation) => void service.retire(generation);
+  isolate.onforget = (generation) => service.forget(generation);
   isolate.onstop = async () => {
     await service.stop();
     events.flush();

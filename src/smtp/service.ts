@@ -1,4 +1,4 @@
-/** The state of the smtp isolate: sessions come in from main and end here. Holds what all of them share; one session is connection.ts. */
+/** The state of the smtp isolate: sessions come in from main and end here. Holds what all of them share, which is why it is long; one session is connection.ts. */
 
 import { newEnvelopeId, newSessionId } from "../envelope/mod.ts";
 import type {
@@ -58,8 +58,12 @@ export interface ServiceOptions {
   readonly emit: EmitEvent;
   /** From 0 to 1. */
   readonly random?: () => number;
-  /** What authenticates messages, in the order in which their fields stand, from the top. */
-  readonly authenticators?: readonly AuthenticatorSource[];
+  /** Number of the configuration that `settings` are of; 0 without it. */
+  readonly generation?: number;
+  /** What authenticates messages, in the order in which their fields stand, from the top; or what returns it for a configuration. */
+  readonly authenticators?:
+    | readonly AuthenticatorSource[]
+    | ((settings: SmtpSettings) => readonly AuthenticatorSource[]);
   /** For the server's part of a SCRAM exchange; random without it. */
   readonly nonce?: () => string;
   /** Which traces are enabled; none without it. */
@@ -79,6 +83,8 @@ const FAILURE_DELAY_MS = 1000;
 
 /** Where the end of a session is reported: main by the number, the proxy intakes by the source; null for a client without a proxy. */
 interface SessionRecord {
+  /** The configuration that it began with. */
+  readonly configured: Configured;
   readonly sessionNumber: number;
   readonly source: string | null;
 }
@@ -89,28 +95,41 @@ interface Accepted {
   readonly listener: number;
   readonly peer: Peer;
   readonly sessionNumber: number;
+  /** Number of the configuration by which it is served. */
+  readonly generation?: number;
+}
+
+/** What the sessions of one configuration share. */
+interface Configured {
+  readonly generation: number;
+  settings: SmtpSettings;
+  listeners: readonly ListenerContext[];
+  readonly deps: ConnectionDeps;
+  readonly greeting: GreetingDeps;
 }
 
 export class SmtpService {
   readonly #options: ServiceOptions;
-  #listeners: readonly ListenerContext[];
   readonly #queue: QueueClient;
   readonly #lookup: LookupClient;
   readonly #steady: () => number;
-  readonly #deps: ConnectionDeps;
+  readonly #filters: FilterClient | null;
+  /** By generation: the configuration in use, and those of which there are sessions left. */
+  readonly #configured = new Map<number, Configured>();
+  /** The one that came last. */
+  #current: Configured;
   readonly #connections = new Map<Connection, SessionRecord>();
   readonly #proxies: ProxyIntakes;
   readonly #busy = new Set<Connection>();
   readonly #turns: FairTurns;
   readonly #bursts: BurstLimiter;
-  readonly #greeting: GreetingDeps;
   #stopTicking: (() => void) | null = null;
   #stopping = false;
 
   /** Throws when a certificate cannot be read. */
   constructor(options: ServiceOptions) {
     this.#options = options;
-    const { settings, clock, emit, observer = NO_OBSERVER } = options;
+    const { settings, clock, emit } = options;
     this.#queue = new QueueClient(options.queue, emit);
     const steady = this.#steady = clock.steady;
     this.#lookup = new LookupClient(options.lookup, steady);
@@ -120,23 +139,63 @@ export class SmtpService {
       emit,
       options.askSource,
     );
-    this.#greeting = {
-      lookup: this.#lookup,
-      serverName: settings.shared.serverName,
-      bannerDelayMs: settings.bannerDelayMs,
-      trusts: (address) => this.#proxies.trusts(address),
-      after: (ms, run) => void this.#after(ms, run),
-    };
-    const filters = options.filter === undefined ? null : new FilterClient(options.filter, () => clock.now());
-    this.#listeners = settings.listeners.map((listener) => ({
-      ...listenerContext(settings, listener, clock),
-      filters: listenerFilters(settings, listener, filters, this.#lookup),
-    }));
+    this.#filters = options.filter === undefined ? null : new FilterClient(options.filter, () => clock.now());
     this.#queue.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
     this.#lookup.onreset = () => this.#forEach((one) => one.waitsForLookup && one.peerGone());
     this.#turns = new FairTurns(clock);
     this.#bursts = new BurstLimiter(clock);
-    this.#deps = {
+    this.#current = this.#configure(settings, options.generation ?? 0);
+    this.#configured.set(this.#current.generation, this.#current);
+  }
+
+  /**
+   * Serves the sessions that come with this generation by these settings. Sessions of others go on with what they have. Throws when a certificate cannot be
+   * read: then nothing has changed.
+   */
+  reload(settings: SmtpSettings, generation: number): void {
+    const known = this.#configured.get(generation);
+    this.#current = known ?? this.#configure(settings, generation);
+    this.#configured.set(generation, this.#current);
+    this.#proxies.configure(settings);
+  }
+
+  /** Sessions of this generation end when their transaction is over, or after a few seconds. */
+  async retire(generation: number): Promise<void> {
+    const configured = this.#configured.get(generation);
+    const ours = [...this.#connections].filter(([, record]) => record.configured === configured).map(([one]) => one);
+    if (configured !== undefined) await this.#end(ours);
+  }
+
+  /** No session of this generation will come any more, and none is left. */
+  forget(generation: number): void {
+    if (generation !== this.#current.generation) this.#configured.delete(generation);
+  }
+
+  #configure(settings: SmtpSettings, generation: number): Configured {
+    const { clock } = this.#options;
+    const lookup = generation === 0 ? this.#lookup : this.#lookup.of(generation);
+    const known = [...this.#configured.values()].at(-1) ?? null;
+    return {
+      generation,
+      settings,
+      listeners: settings.listeners.map((listener) => ({
+        ...listenerContext(settings, listener, clock, known),
+        filters: listenerFilters(settings, listener, this.#filters, lookup),
+      })),
+      deps: this.#depsOf(settings, lookup),
+      greeting: {
+        lookup,
+        serverName: settings.shared.serverName,
+        bannerDelayMs: settings.bannerDelayMs,
+        trusts: (address) => this.#proxies.trusts(address),
+        after: (ms, run) => void this.#after(ms, run),
+      },
+    };
+  }
+
+  #depsOf(settings: SmtpSettings, lookup: LookupClient): ConnectionDeps {
+    const { clock, emit, observer = NO_OBSERVER } = this.#options;
+    return {
       queue: this.#queue,
       emit,
       traces: (trace) => observer.traces(trace),
@@ -144,18 +203,16 @@ export class SmtpService {
         return observer.verbose;
       },
       now: () => clock.now(),
-      steady,
+      steady: this.#steady,
       date: dateWriter(settings.shared.timeZone),
       newEnvelopeId,
       newToken: newSessionId,
-      authentication: authenticationBy(this.#authenticators()),
-      ...reconsidering(settings, this.#lookup),
-      expand: (connection, slot, question) =>
-        this.#lookup.expand(question, (result) => connection.expanded(slot, result)),
-      authenticate: (connection, user, password) => this.#authenticate(connection, user, password),
-      scram: (connection, question) => this.#scram(connection, question),
-      judgeSender: (connection, question) =>
-        this.#lookup.judgeSender(question, (result) => connection.senderJudged(result)),
+      authentication: authenticationBy(this.#authenticators(settings, lookup)),
+      ...reconsidering(settings, lookup),
+      expand: (connection, slot, question) => lookup.expand(question, (result) => connection.expanded(slot, result)),
+      authenticate: (connection, user, password) => this.#authenticate(lookup, connection, user, password),
+      scram: (connection, question) => this.#scram(lookup, connection, question),
+      judgeSender: (connection, question) => lookup.judgeSender(question, (result) => connection.senderJudged(result)),
       later: (connection) => this.#later(connection),
       yield: (connection, { wasted }) => wasted ? this.#turns.addLate(connection) : this.#turns.add(connection),
       crowded: () => this.#turns.crowded,
@@ -168,12 +225,13 @@ export class SmtpService {
    * changes nothing, and is logged.
    */
   renew(certificates: Certificates): void {
-    const settings = { ...this.#options.settings, ...certificates };
+    const settings = { ...this.#current.settings, ...certificates };
     try {
-      this.#listeners = this.#listeners.map((one) => ({
+      this.#current.listeners = this.#current.listeners.map((one) => ({
         ...one,
         tls: tlsOf(settings, one.listener, this.#options.clock),
       }));
+      this.#current.settings = settings;
     } catch (error) {
       const text = `warn: smtp: The certificates stay as they were: ${(error as Error).message}`;
       this.#options.emit({ type: "log", level: "warn", text });
@@ -181,18 +239,18 @@ export class SmtpService {
   }
 
   /** What authenticates messages; nothing is loaded for it where there is nothing to do. */
-  #authenticators(): readonly AuthenticatorSource[] {
-    const { authenticators = [], settings } = this.#options;
+  #authenticators(settings: SmtpSettings, lookup: LookupClient): readonly AuthenticatorSource[] {
+    const { authenticators: given = [] } = this.#options;
+    const authenticators = typeof given === "function" ? given(settings) : given;
     const checks = settings.listeners.some(({ mailAuth }) => mailAuth !== null);
     if (checks || settings.signing !== undefined) prepareHashing();
-    return checks ? [...authenticators, this.#mailChecks()] : authenticators;
+    return checks ? [...authenticators, this.#mailChecks(settings, lookup)] : authenticators;
   }
 
-  #mailChecks(): AuthenticatorSource {
-    const from = this.#options.settings.dmarcReports;
+  #mailChecks({ dmarcReports: from }: SmtpSettings, lookup: LookupClient): AuthenticatorSource {
     return mailChecks({
       ...(from === undefined ? {} : { decided: countingFor(from, this.#queue) }),
-      lookup: this.#lookup,
+      lookup,
       now: () => this.#options.clock.now(),
       after: (ms, run) => this.#after(ms, run),
     });
@@ -208,19 +266,22 @@ export class SmtpService {
     this.#bursts.admit(() => this.#accept(accepted));
   }
 
-  #accept({ descriptor, listener, peer, sessionNumber }: Accepted): void {
-    const context = this.#listeners[listener];
+  #accept({ descriptor, listener, peer, sessionNumber, generation }: Accepted): void {
+    const configured = this.#configured.get(generation ?? 0) ?? this.#current;
+    const context = configured.listeners[listener];
     if (context === undefined) {
       this.#options.emit({ type: "log", level: "warn", text: `warn: smtp: no listener ${listener}` });
       return this.#options.ended(sessionNumber);
     }
-    if (!context.listener.proxyV2) return this.#start(descriptor, context, peer, { sessionNumber, source: null });
+    if (!context.listener.proxyV2) {
+      return this.#start(descriptor, context, peer, { configured, sessionNumber, source: null });
+    }
     this.#proxies.enter({
       sessionNumber,
       descriptor,
       peer,
       tlsFirst: context.listener.tls === "smtps",
-      passed: (passed, client, source) => this.#start(passed, context, client, { sessionNumber, source }),
+      passed: (passed, client, source) => this.#start(passed, context, client, { configured, sessionNumber, source }),
       refused: () => this.#options.ended(sessionNumber),
     });
   }
@@ -238,14 +299,15 @@ export class SmtpService {
     }
     const connection = this.#open(context, peer, wire, record);
     wire.listen(connection);
-    this.#welcome(connection, context, peer);
+    this.#welcome(connection, context, peer, record.configured);
   }
 
   /** A session over any wire; the owner of the wire must call `closed` at its end. For tests and for `session`. */
   connect(listener: number, peer: Peer, wire: Wire): Connection {
-    const context = this.#listeners[listener]!;
-    const connection = this.#open(context, peer, wire, { sessionNumber: 0, source: null });
-    this.#welcome(connection, context, peer);
+    const configured = this.#current;
+    const context = configured.listeners[listener]!;
+    const connection = this.#open(context, peer, wire, { configured, sessionNumber: 0, source: null });
+    this.#welcome(connection, context, peer, configured);
     return connection;
   }
 
@@ -260,49 +322,55 @@ export class SmtpService {
     this.#stopping = true;
     this.#bursts.flush();
     this.#proxies.stop();
+    await this.#end(null);
+    this.#stopTicking?.();
+    this.#stopTicking = null;
+  }
+
+  /** Ends these sessions, or all there are and will be, as `stop` says. */
+  async #end(only: readonly Connection[] | null): Promise<void> {
+    const sessions = () => only ?? [...this.#connections.keys()];
     const deadline = this.#steady() + STOP_MS;
-    this.#forEach((one) => one.stop({ now: false }));
+    for (const one of sessions()) one.stop({ now: false });
     await new Promise<void>((resolve) => {
       const cancel = this.#options.clock.every(STOP_LOOK_MS, () => {
-        const open = [...this.#connections.keys()].some((one) => one.session.phase !== "closed");
+        const open = sessions().some((one) => one.session.phase !== "closed");
         if (open && this.#steady() < deadline) return;
         cancel();
         resolve();
       });
     });
-    this.#forEach((one) => one.stop({ now: true }));
-    this.#stopTicking?.();
-    this.#stopTicking = null;
+    for (const one of sessions()) one.stop({ now: true });
   }
 
   #open(context: ListenerContext, peer: Peer, wire: Wire, record: SessionRecord): Connection {
-    const { policy, filters } = context;
-    const facts = connectionFacts(this.#options.settings, context, peer, this.#queue.room);
+    const { policy, filters } = context, { settings, deps } = record.configured;
+    const facts = connectionFacts(settings, context, peer, this.#queue.room);
     const sessionFilters = filters === null ? null : (host: Host) =>
       new SessionFilters(
         facts,
         filters,
-        this.#deps,
+        deps,
         context.listener.socket ? filters.destination : endpoint(peer),
         host,
       );
-    const connection = new Connection(facts, policy, this.#deps, wire, sessionFilters);
+    const connection = new Connection(facts, policy, deps, wire, sessionFilters);
     this.#connections.set(connection, record);
-    this.#stopTicking ??= this.#options.clock.every(tickMs(this.#options.settings.idleTimeoutMs), () => this.#tick());
+    this.#stopTicking ??= this.#options.clock.every(tickMs(settings.idleTimeoutMs), () => this.#tick());
     return connection;
   }
 
-  #welcome(connection: Connection, context: ListenerContext, peer: Peer): void {
+  #welcome(connection: Connection, context: ListenerContext, peer: Peer, { greeting }: Configured): void {
     if (this.#stopping) connection.stop({ now: false });
-    greet(connection, context, peer, this.#greeting);
+    greet(connection, context, peer, greeting);
   }
 
   /** Failures are answered late, which slows down guessing and reveals nothing by its time. */
-  #authenticate(connection: Connection, user: string, password: string | null): void {
+  #authenticate(lookup: LookupClient, connection: Connection, user: string, password: string | null): void {
     const { facts } = connection;
     const table = facts.auth!.table;
     const answer = (result: LoginResult) => connection.loginAnswered({ on: "authenticated", user, result });
-    this.#lookup.authenticate({ table, user, password: password ?? "", client: countedAs(facts) }, (result) => {
+    lookup.authenticate({ table, user, password: password ?? "", client: countedAs(facts) }, (result) => {
       if (result === "permfail") this.#late(() => answer(result));
       else answer(result);
     });
@@ -322,21 +390,21 @@ export class SmtpService {
     return cancel;
   }
 
-  #scram(connection: Connection, question: ScramQuestion): void {
+  #scram(lookup: LookupClient, connection: Connection, question: ScramQuestion): void {
     const { facts } = connection;
     const { user } = question;
     const table = facts.auth!.table!;
     const client = countedAs(facts);
     if (question.do === "challenge") {
       const nonce = this.#options.nonce?.() ?? newNonce();
-      return this.#lookup.challenge({ table, user, client }, (challenge) => {
+      return lookup.challenge({ table, user, client }, (challenge) => {
         connection.loginAnswered({ on: "challenged", challenge, nonce });
       });
     }
     const answer = (result: LoginResult, signature = "") =>
       connection.loginAnswered({ on: "proved", result, signature });
     const proof = question.proof ?? { message: "", proof: "" };
-    this.#lookup.prove({ table, user, client, ...proof }, (result, signature) => {
+    lookup.prove({ table, user, client, ...proof }, (result, signature) => {
       if (result === "permfail") this.#late(() => answer("permfail"));
       else answer(result, signature);
     });
@@ -362,7 +430,7 @@ export class SmtpService {
 
   #tick(): void {
     const now = this.#steady();
-    const limit = { limitMs: this.#options.settings.idleTimeoutMs };
+    const limit = { limitMs: this.#current.settings.idleTimeoutMs };
     this.#queue.look(now);
     this.#lookup.look();
     this.#forEach((one) => one.tick(now, limit));

@@ -43,9 +43,9 @@ export function trustedNetworks(entries: readonly string[]): { matches(address: 
 }
 
 export class Sources {
-  readonly #limits: SourceLimits;
+  #limits: SourceLimits;
   readonly #now: () => number;
-  readonly #trusted: { matches(address: string): boolean };
+  #trusted: { matches(address: string): boolean };
   readonly #known = new Map<string, Source>();
   /** How many of them have a session. */
   #busy = 0;
@@ -53,6 +53,12 @@ export class Sources {
   constructor(limits: SourceLimits, now: () => number) {
     this.#limits = limits;
     this.#now = now;
+    this.#trusted = trustedNetworks(limits.trusted);
+  }
+
+  /** Other limits hold for those who connect from now on. */
+  configure(limits: SourceLimits): void {
+    this.#limits = limits;
     this.#trusted = trustedNetworks(limits.trusted);
   }
 

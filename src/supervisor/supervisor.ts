@@ -39,6 +39,8 @@ const STALLED_LOOKS = 3 * SILENT_LOOKS;
 const RESTART_MIN_MS = 100, RESTART_MAX_MS = 30_000, QUIET_MS = 60_000;
 /** Time for an isolate to finish on stop. */
 const STOP_MS = 5_000;
+/** Time for an isolate to finish what it has begun when another one is to take its place, and to take other settings, which may be those of large tables. */
+const REPLACE_MS = 60_000, RELOAD_MS = 120_000;
 /** Time for all isolates to become ready at start. */
 const READY_MS = 60_000;
 /** Characters of what one isolate says of another that are logged. */
@@ -63,6 +65,11 @@ export class Supervisor {
   readonly #accusations: Accusations;
   /** Looks in a row that found no isolate of the role answering. */
   readonly #unanswered = new Map<Role, number>();
+  /** Roles without which the daemon ends. */
+  #vital: readonly Role[];
+  /** Number of the configuration that the settings of each role are of, where that is not the first. */
+  readonly #generations = new Map<Role, number>();
+  #nextCall = 1;
   #stopping = false;
   #cancelPings = () => {};
   #onready: (() => void) | null = null;
@@ -73,6 +80,7 @@ export class Supervisor {
     this.#accusations = new Accusations(clock.steady);
     this.#plan = plan;
     this.#hosts = new Hosts(plan);
+    this.#vital = plan.vital ?? [];
     this.#settings = { ...plan.settings };
     this.#grants = { ...plan.grants };
     this.#hooks = hooks;
@@ -138,14 +146,121 @@ export class Supervisor {
   grow(role: FileRole): void {
     const count = this.#of(role).length;
     if (this.#stopping || count >= MAX_FILE_ISOLATES + MAX_STUCK_ISOLATES) return;
-    const slot = new WorkerSlot({ role, index: count, host: this.#hosts.of(role) }, this.#clock);
+    this.#restart(this.#newSlot(role, count));
+  }
+
+  #newSlot(role: Role, index: number): WorkerSlot {
+    const slot = new WorkerSlot({ role, index, host: this.#hosts.of(role) }, this.#clock);
     this.#slots.push(slot);
-    this.#restart(slot);
+    return slot;
+  }
+
+  /** Indexes of the isolates of a role, whether they run now or not. */
+  indexes(role: Role): number[] {
+    return this.#of(role).map(({ index }) => index);
+  }
+
+  /** Starts one isolate more of a role. Resolves when it is ready. Rejects with the reason when it does not become so, and there is none more then. */
+  async add(role: Role, index: number): Promise<void> {
+    const slot = this.#newSlot(role, index);
+    let cancel = () => {};
+    const failure = await new Promise<string | null>((resolve) => {
+      slot.onready = resolve;
+      cancel = this.#limit(() => resolve("It did not become ready"));
+      this.#restart(slot);
+    });
+    cancel();
+    slot.onready = null;
+    if (failure === null) return;
+    slot.terminate();
+    this.#drop(slot);
+    throw new Error(failure);
+  }
+
+  /** Ends an isolate for good, when it has finished what it can finish. */
+  async remove(role: Role, index: number): Promise<void> {
+    const slot = this.#slot(role, index);
+    if (slot === undefined || slot.replacing) return;
+    slot.replacing = true;
+    await this.#stopOne(slot, STOP_MS);
+    this.#drop(slot);
+  }
+
+  #drop(slot: WorkerSlot): void {
+    this.#slots.splice(this.#slots.indexOf(slot), 1);
+    this.#closeDoors(slot);
+  }
+
+  /**
+   * Has the isolates of these roles finish what they have begun, one role after the other, and starts others in their place, with the settings and
+   * permissions that the roles have by now. What they have not begun comes again. Resolves when the others have been started.
+   */
+  async replace(roles: readonly Role[]): Promise<void> {
+    const slots = roles.flatMap((role) => this.#of(role)).filter(({ replacing }) => !replacing);
+    for (const slot of slots) slot.replacing = true;
+    for (const role of roles) {
+      await Promise.all(slots.filter((slot) => slot.role === role).map((slot) => this.#stopOne(slot, REPLACE_MS)));
+    }
+    for (const slot of slots) {
+      slot.replacing = false;
+      this.#closeDoors(slot);
+      this.#restart(slot);
+    }
+  }
+
+  /** Sets what isolates of a role may do that start from now on. */
+  permit(role: Role, grants: Grants): void {
+    this.#grants[role] = grants;
+  }
+
+  /** What isolates of a role may do that start now. */
+  permitted(role: Role): Grants {
+    return this.#grants[role];
+  }
+
+  /** Sets the roles without which the daemon ends. */
+  setVital(roles: readonly Role[]): void {
+    this.#vital = roles;
+  }
+
+  /** The settings of a role as its isolates have them, or will. */
+  settingsOf<R extends Role>(role: R): Settings[R] {
+    return this.#settings[role] as Settings[R];
+  }
+
+  /**
+   * Gives the isolates of a role the settings of another configuration, whole, and to those that will replace them. Resolves when all have taken them,
+   * with why some could not; each of these goes on with what it had.
+   */
+  async reload<R extends Role>(role: R, settings: Settings[R], generation: number): Promise<string[]> {
+    this.#settings[role] = settings;
+    this.#generations.set(role, generation);
+    const faults = await Promise.all(this.#of(role).map((slot) => this.#reloadOne(slot, generation)));
+    return [...new Set(faults.flatMap((fault) => fault ?? []))];
+  }
+
+  async #reloadOne(slot: WorkerSlot, generation: number): Promise<string | null> {
+    if (!slot.running) return null;
+    const call = this.#nextCall++;
+    let cancel = () => {};
+    const fault = await new Promise<string | null>((resolve) => {
+      slot.reloading.set(call, resolve);
+      cancel = this.#clock.after(RELOAD_MS, () => resolve(`The isolate ${slot.role} does not take its settings`));
+      slot.send({ type: "reload", call, generation, settings: this.#settings[slot.role] });
+    });
+    cancel();
+    slot.reloading.delete(call);
+    return fault;
+  }
+
+  /** Tells isolates of these roles that sessions of a generation have had their time, or that none is left. */
+  generationOver(roles: readonly Role[], message: { readonly type: "retire" | "forget"; readonly generation: number }) {
+    for (const slot of this.#slots) if (roles.includes(slot.role)) slot.send(message);
   }
 
   /** Sends to an isolate through its door to main; false when it is down just now. */
   post<N extends MainDoorName>(door: N, index: number, message: Doors[N]["answers"]): boolean {
-    const slot = this.#of(sidesOf(door).asker)[index];
+    const slot = this.#slot(sidesOf(door).asker, index);
     if (slot?.main == null || !slot.ready) return false;
     slot.main.send(message);
     return true;
@@ -203,7 +318,7 @@ export class Supervisor {
    * it ends before.
    */
   whenAnswering(role: Role, index: number, run: () => void): void {
-    const slot = this.#of(role)[index];
+    const slot = this.#slot(role, index);
     if (slot === undefined || !slot.running || !slot.ready) return;
     if (slot.probes.length === 0 && this.#clock.steady() - slot.lastMessageAt < FRESH_MS) return run();
     // One question serves all who wait for its answer.
@@ -223,22 +338,28 @@ export class Supervisor {
     this.#cancelPings();
     const groups = Map.groupBy(this.#slots, ({ role }) => traitsOf(role).stopOrder);
     for (const order of [...groups.keys()].sort((one, other) => one - other)) {
-      await Promise.all(groups.get(order)!.map((slot) => this.#stopOne(slot)));
+      await Promise.all(groups.get(order)!.map((slot) => this.#stopOne(slot, STOP_MS)));
     }
     await this.#hosts.close();
   }
 
-  async #stopOne(slot: WorkerSlot): Promise<void> {
+  /** Has an isolate finish, in `limitMs` milliseconds at most, and ends it. */
+  async #stopOne(slot: WorkerSlot, limitMs: number): Promise<void> {
     if (!slot.running) return;
     if (isFileRole(slot.role)) return slot.terminate();
     let cancelLimit = () => {};
     await new Promise<void>((resolve) => {
       slot.stopped = resolve;
-      cancelLimit = this.#clock.after(STOP_MS, resolve);
-      slot.send({ type: "stop" });
+      cancelLimit = this.#clock.after(limitMs, resolve);
+      slot.send({ type: "stop", ...slot.replacing && { replaced: true } });
     });
     cancelLimit();
+    slot.stopped = null;
     slot.terminate();
+  }
+
+  #slot(role: Role, index: number): WorkerSlot | undefined {
+    return this.#slots.find((slot) => slot.role === role && slot.index === index);
   }
 
   /** The isolates of a role, by index. */
@@ -264,6 +385,7 @@ export class Supervisor {
       index,
       life: slot.life,
       settings: this.#settings[role],
+      generation: this.#generations.get(role) ?? 0,
       verbose: this.#plan.verbose,
       traces: this.#plan.traces,
     });
@@ -340,7 +462,7 @@ export class Supervisor {
       life: accuser.life,
       accused: sender,
       exposed: traitsOf(accuser.role).exposed ?? false,
-      vital: this.#plan.vital?.includes(accused.role) ?? false,
+      vital: this.#vital.includes(accused.role),
     });
     if (judged === "accused") return this.#lost(accused, "It said something malformed", (slot) => slot.condemn());
     this.#lost(accuser, `It accused isolate ${sender}, which is not believed`);
@@ -350,6 +472,7 @@ export class Supervisor {
     switch (message.type) {
       case "ready":
         slot.ready = true;
+        slot.onready?.(null);
         if (this.#slots.every((one) => one.ready)) this.#onready?.();
         return;
       case "failed":
@@ -364,6 +487,8 @@ export class Supervisor {
         return this.#accused(slot, message);
       case "stopped":
         return slot.stopped?.();
+      case "reloaded":
+        return slot.reloading.get(message.call)?.(message.fault);
     }
     message satisfies never;
   }
@@ -395,7 +520,8 @@ export class Supervisor {
 
   #lost(slot: WorkerSlot, reason: string, end = (slot: WorkerSlot) => slot.terminate()): void {
     end(slot);
-    if (this.#stopping) return slot.stopped?.();
+    if (this.#stopping || slot.replacing) return slot.stopped?.();
+    if (slot.onready !== null) return slot.onready(reason);
     if (this.#onfailed !== null) return this.#onfailed(new Error(`${slot.role}: ${reason}`));
     this.#closeDoors(slot);
     const delayMs = Math.min(RESTART_MIN_MS * 2 ** slot.failures, RESTART_MAX_MS);
@@ -405,7 +531,8 @@ export class Supervisor {
   }
 
   #restart(slot: WorkerSlot): void {
-    if (this.#stopping) return;
+    // It may have been started anew meanwhile, or be there no more.
+    if (this.#stopping || slot.running || slot.replacing || !this.#slots.includes(slot)) return;
     this.#launch(slot);
     for (const name of DOOR_NAMES) this.#openDoors(name, (asker, answerer) => asker === slot || answerer === slot);
   }

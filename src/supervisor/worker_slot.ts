@@ -44,6 +44,12 @@ export class WorkerSlot {
   readonly probes: { readonly ping: number; readonly run: () => void }[] = [];
   /** Called when the isolate says `stopped`, or ends. */
   stopped: (() => void) | null = null;
+  /** Called with null when it becomes ready, with the reason when it ends before that. */
+  onready: ((failure: string | null) => void) | null = null;
+  /** It is told to finish, and another one takes its place when it has. */
+  replacing = false;
+  /** Settings that it was given and has not confirmed, by the number of the call: called with why it cannot use them, or null. */
+  readonly reloading = new Map<number, (fault: string | null) => void>();
   /** The door to main of the isolate that stands here; null where the role has none. */
   main: DoorChannel<unknown, unknown> | null = null;
   /** Where its workers run. */
@@ -135,6 +141,9 @@ export class WorkerSlot {
     this.#worker = this.#port = null;
     if (worker !== null) how(worker);
     this.ready = false;
+    // The one that takes its place starts with the settings as they are by then.
+    for (const settle of this.reloading.values()) settle(null);
+    this.reloading.clear();
     this.main?.detach();
     this.main = null;
   }

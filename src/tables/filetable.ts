@@ -12,6 +12,8 @@ export interface WatchedFile {
   stamp(): string;
   /** Has the content brought here that `read` returns next; null where it is read in place. Rejects never. */
   fetch?(): Promise<void> | null;
+  /** Has `stamp` tell how the file is now, where it tells how it was; null where it always does. Rejects never. */
+  look?(): Promise<void> | null;
 }
 
 /** The content of a file. */
@@ -104,6 +106,23 @@ export class FileTable implements UpdatableTable {
       stale = this.#reason(error);
     }
     return stale === null ? null : `${stale} (what it held before is still in use)`;
+  }
+
+  /** Resolves to whether the file is as it was when it was read last, and can be read. */
+  async isCurrent(): Promise<boolean> {
+    await this.#parts.file.look?.();
+    try {
+      return !(this.#content instanceof LookupError) && this.#failure === null && this.#updating === null &&
+        this.#parts.file.stamp() === this.#stamp;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Nobody asks it any more: what it has open is closed. */
+  close(): void {
+    if (!(this.#content instanceof LookupError)) this.#content.close?.();
+    this.#content = new LookupError(`Table "${this.name}" is closed`);
   }
 
   /** Reads the file again. Null on success, else why the old content stays. While it is read the old content answers. */

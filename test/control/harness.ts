@@ -127,6 +127,11 @@ export class FakeSystem {
           ? { type: "walls", processes: this.walls }
           : said.type === "checkup" || said.type === "last-checkup"
           ? { type: "checked", checked: this.checked, worse: this.worse }
+          : said.type === "configuration"
+          ? {
+            type: "configuration",
+            ...{ file: "/etc/smtpd.conf", readAt: 0, generation: 1, olderGenerations: 1, olderSessions: 2 },
+          }
           : { type: "answer", changed: this.changed, error: this.error };
         queueMicrotask(() => channel.onmessage({ ...answer, call }));
       },

@@ -77,7 +77,13 @@ Deno.test("the others have the names of smtpctl(8) too", () => {
   const relay = { relay: "[relay]", source: null, tasks: 1, connections: 0, lastConnectAt: 1, retryAt: null };
   const rows: [string, readonly object[]][] = [
     ["show stats", [records.statsRecord([{ key: "smtp.session", value: 1, kind: "gauge" }], 1.5)]],
-    ["show status", [records.statusRecord({ mda: true, mta: false, smtp: false }, ["QUEUE x"], [process])]],
+    ["show status", [
+      records.statusRecord({ mda: true, mta: false, smtp: false }, {
+        problems: ["QUEUE x"],
+        configuration: { file: "/f", readAt: 0, generation: 1, olderGenerations: 1, olderSessions: 2 },
+        processes: [process],
+      }),
+    ]],
     ["show damaged", [records.damagedRecord({ id: "7b23f1c8", foundAt: 1, reason: "r" })]],
     ["dkim check", [
       records.dkimRecord({ domain: "d", selector: "s", use: "signs", state: "ok", ok: true, text: "t" }),

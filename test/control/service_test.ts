@@ -13,6 +13,9 @@ import type { ControlToMain } from "../../src/protocol/mod.ts";
 import { type Answers, DAEMON_UID, envelope, FakeSystem } from "./harness.ts";
 import { evpid, msgid } from "../ids.ts";
 
+/** What the fake main has of the configuration. */
+const CONFIG = "CONFIG /etc/smtpd.conf read 1970-01-01T00:00:00.000Z, generation 1, 2 sessions of 1 older one";
+
 const ids = ["00000001aaaaaaaa", "00000001bbbbbbbb", "00000002cccccccc"].map(evpid);
 const queueAnswers: Answers = {
   "disk-errors": () => ({ type: "disk-errors", lines: [] }),
@@ -179,7 +182,9 @@ const requests: { name: string; request: ControlRequest; answers: ControlAnswer[
   {
     name: "what started paused shows so",
     request: { do: "show-status" },
-    answers: [{ line: "MDA running" }, { line: "MTA paused" }, { line: "SMTP running" }, { ok: true }],
+    answers: [{ line: "MDA running" }, { line: "MTA paused" }, { line: "SMTP running" }, { line: CONFIG }, {
+      ok: true,
+    }],
   },
 ];
 for (const { name, request, answers } of requests) {
@@ -268,6 +273,7 @@ Deno.test("show status ends with what stands around each process: one that does 
     "PROCESS front lacks: c; d",
     "PROCESS front isolate smtp (2): nothing",
     "PROCESS vault does not run",
+    CONFIG,
   ]);
 });
 
@@ -348,7 +354,7 @@ for (const { uid, served, who } of uids) {
     const answering = requestsOf(new FakeSystem(queueAnswers));
     await withSocket(uid, (request) => answering.answer(request), async (path) => {
       const answers = await collect(path, { do: "show-status" });
-      if (served) equal(answers.length, 4);
+      if (served) equal(answers.length, 5);
       else deepEqual(answers, [{ ok: false, error: "need root privileges", denied: true }]);
     });
   });
@@ -398,7 +404,7 @@ Deno.test("ControlSessions: the 33rd connection of a uid is turned away, and one
     await once(idle[0]!, "close");
     for (;;) {
       const answers = await collect(path, { do: "show-status" });
-      if (answers.length === 4) break;
+      if (answers.length === 5) break;
     }
     for (const socket of idle) socket.destroy();
   });

@@ -26,6 +26,7 @@ const LIFECYCLE: Samples<ToSupervisor> = {
   failed: [{ reason: "r" }],
   pong: [{ count: 1 }],
   stopped: [{}],
+  reloaded: [{ call: 1, fault: null }, { call: 1, fault: "f" }],
   refused: [{ door: "smtp-queue", peer: 0, life: 1, fault: "f" }],
 };
 

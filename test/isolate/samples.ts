@@ -496,6 +496,8 @@ export const SAMPLES: {
         keeps: true,
       }],
       "last-checkup": [{ call: 1 }],
+      reload: [{ call: 1 }],
+      configuration: [{ call: 1 }],
       isolates: [{ call: 1 }],
       files: [{ call: 1 }],
       walls: [{ call: 1 }],
@@ -522,6 +524,10 @@ export const SAMPLES: {
           checked: { at: 1, findings: [{ check: "mx", subject: "s", level: "ok", text: "t", advice: null }] },
           worse: [{ check: "mx", subject: "s", level: "error", text: "t", advice: "a" }],
         },
+      ],
+      reloaded: [{ call: 1, lines: ["l"], faults: [] }, { call: 1, lines: [], faults: ["f"] }],
+      configuration: [
+        { call: 1, file: "/etc/smtpd.conf", readAt: 1, generation: 0, olderGenerations: 0, olderSessions: 0 },
       ],
       walls: [
         { call: 1, processes: [] },

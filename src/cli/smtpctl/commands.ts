@@ -247,6 +247,11 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
     about: "Tells what is paused, what is wrong with the spool, and which walls stand.",
     make: () => show({ do: "show-status" }),
   },
+  {
+    pattern: "reload",
+    about: "Has smtpd read its configuration again; what is wrong with it is printed, and changes nothing.",
+    make: () => act({ do: "reload" }),
+  },
   { pattern: "stop", about: "Ends the daemon in good order.", make: () => act({ do: "stop" }) },
   {
     pattern: "top",

@@ -161,6 +161,7 @@ export const JSON_FORMS: Readonly<Record<string, JsonForm>> = {
       mta: "running or paused",
       smtp: "running or paused",
       problems: "of the spool, a list of sentences",
+      configuration: "file, readAt, generation, olderGenerations, olderSessions; null when the parent does not answer",
       processes: "a list: process, pid, stands, says, missing, isolates; null when the parent does not answer",
     },
   },

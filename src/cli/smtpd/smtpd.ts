@@ -27,6 +27,7 @@ import {
   programPlaces,
   readQueueInput,
   regexWarnings,
+  type Reread,
   runDaemon,
   userWarnings,
 } from "../../daemon/mod.ts";
@@ -50,7 +51,10 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   const { file, found } = findConfig(given.file);
   const options = { ...given, file, searched: found !== null };
   const read = await readConfig(options, env);
-  if (read === null) return 1;
+  if ("faults" in read) {
+    for (const fault of read.faults) console.error(fault);
+    return 1;
+  }
   for (const warning of read.warnings) console.error(warning);
   try {
     const users = await chooseUsers(env, options);
@@ -73,7 +77,8 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   } catch (error) {
     if (!(error instanceof Fatal)) throw error;
     // The start ends at its first fault: what else is wrong is printed as well.
-    complain(read.config, [...new Set([...error.faults, ...await machineFaults(read.config, env, options)])]);
+    const faults = new Set([...error.faults, ...await machineFaults(read.config, env, options)]);
+    for (const line of complaints(read.config, [...faults])) console.error(line);
     return 1;
   }
 }
@@ -100,8 +105,8 @@ interface ReadConfig {
   readonly warnings: readonly string[];
 }
 
-/** Reads the configuration and what it names. Null when it cannot be used: why is printed then. */
-async function readConfig(options: Options, env: Environment): Promise<ReadConfig | null> {
+/** Reads the configuration and what it names. Lines that say what is wrong, when it cannot be used. */
+async function readConfig(options: Options, env: Environment): Promise<ReadConfig | { readonly faults: string[] }> {
   const { file, defines, verbose, check } = options;
   const guard = new FileGuard(Deno.uid() ?? 0);
   const parsed = parseConfig(file, {
@@ -111,17 +116,19 @@ async function readConfig(options: Options, env: Environment): Promise<ReadConfi
     verbose,
   });
   if (!parsed.ok) {
-    for (const diagnostic of parsed.diagnostics) console.error(formatDiagnostic(diagnostic));
-    if (parsed.fatal !== null) {
-      console.error(`smtpd: ${parsed.fatal}${isMissing(file) ? noConfigAdvice(options) : ""}`);
-    }
-    if (parsed.partial !== undefined) complain(parsed.partial, await machineFaults(parsed.partial, env, options));
-    return null;
+    const { diagnostics, fatal, partial } = parsed;
+    const faults = partial === undefined ? [] : complaints(partial, await machineFaults(partial, env, options));
+    return {
+      faults: [
+        ...diagnostics.map(formatDiagnostic),
+        ...fatal === null ? [] : [`smtpd: ${fatal}${isMissing(file) ? noConfigAdvice(options) : ""}`],
+        ...faults,
+      ],
+    };
   }
   const { config } = parsed;
   const { refused, warnings } = guard.faults(config);
-  for (const line of refused) console.error(`smtpd: ${line}`);
-  if (refused.length > 0) return null;
+  if (refused.length > 0) return { faults: refused.map((line) => `smtpd: ${line}`) };
   return {
     config,
     warnings: [
@@ -151,6 +158,20 @@ function configFiles(guard: FileGuard, env: Environment): ParseOptions["files"] 
     programPath: (name) => findProgram(name, env),
     interfaceList,
   };
+}
+
+/** Reads the configuration again for a daemon that runs, and checks all that a start would check. */
+async function reread(options: Options, users: ChosenUsers, env: Environment): Promise<Reread> {
+  const read = await readConfig(options, env);
+  if ("faults" in read) return read;
+  const { config } = read;
+  const access = accessFaults(
+    { config, spool: spoolPath(env), users: users.users },
+    programPlaces(env.get("DENO_DIR") ?? null),
+  );
+  const faults = [...access.faults, ...await machineFaults(config, env, options)];
+  if (faults.length > 0) return { faults: complaints(config, [...new Set(faults)]) };
+  return { config, warnings: [...read.warnings, ...access.warnings] };
 }
 
 /** Runs the daemon here until it ends, or starts it in the background, and returns the exit status. */
@@ -183,6 +204,7 @@ async function serve(
     verbose: options.verbose,
     traces: options.traces,
     paused: options.paused,
+    reread: () => reread(options, users, env),
     entry: (role: Role) => new URL(`../../../workers/${role}.ts`, import.meta.url),
     onready: (log) => {
       // The folder is there when the line says that the daemon is.
@@ -197,18 +219,18 @@ async function serve(
   return 0;
 }
 
-/** Prints what is wrong. What begins with a place of the configuration, as its diagnostics do, needs no name of the program before it. */
-function complain(config: Config, faults: readonly string[]): void {
+/** Lines that say what is wrong. What begins with a place of the configuration, as its diagnostics do, needs no name of the program before it. */
+function complaints(config: Config, faults: readonly string[]): string[] {
   const places = [
     ...Object.values(config.declared),
     ...config.listen.map(({ at }) => at),
     ...config.dkim.map(({ at }) => at),
   ];
   const files = new Set([config.file, ...places.map(({ file }) => file)]);
-  for (const fault of faults) {
+  return faults.map((fault) => {
     const file = /^(.*?):\d+: /.exec(fault)?.[1];
-    console.error(file !== undefined && files.has(file) ? fault : `smtpd: ${fault}`);
-  }
+    return file !== undefined && files.has(file) ? fault : `smtpd: ${fault}`;
+  });
 }
 
 /** Opens the folder for what sendmail takes while the daemon is down, and submits what waits there. */

@@ -11,22 +11,22 @@ export interface ChildSystem {
 export class Children {
   readonly #system: ChildSystem;
   /** Programs that there may be at one time: those of the configuration. */
-  readonly #limit: number;
+  limit: number;
   readonly #pids = new Set<number>();
 
   constructor(system: ChildSystem, limit: number) {
     this.#system = system;
-    this.#limit = limit;
+    this.limit = limit;
   }
 
   /** Notes the child `pid`. False, and nothing is noted, when it is no child of this process, or more than the configuration has programs. */
   add(pid: number): boolean {
     if (this.#pids.has(pid)) return true;
     if (!this.#system.isChild(pid)) return false;
-    if (this.#pids.size >= this.#limit) {
+    if (this.#pids.size >= this.limit) {
       // Those whose end was not reported yet must not take up room.
       for (const known of this.#pids) if (!this.#system.isChild(known)) this.#pids.delete(known);
-      if (this.#pids.size >= this.#limit) return false;
+      if (this.#pids.size >= this.limit) return false;
     }
     this.#pids.add(pid);
     return true;

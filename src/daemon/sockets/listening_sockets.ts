@@ -16,6 +16,8 @@ import { type Clock, sleep } from "../../clock.ts";
 const LOOK_MS = 1000;
 /** How long a socket may take to be closed. */
 const CLOSING_MS = 10;
+/** So often a socket that is to be closed is looked at for connections that wait there. */
+const DRAIN_LOOKS = 20;
 /** Descriptors among which a listening socket is looked for: they are opened early. */
 const SEARCHED = 4096;
 /** Connections that may wait in the kernel, which has a limit of its own (OpenSMTPD: 5, which drops bursts), and the least. */
@@ -70,13 +72,28 @@ export class ListeningSockets {
     this.#stopLooking = options.clock.every(LOOK_MS, () => void this.look());
   }
 
-  /** Listens; `accept` gets every connection, paused. Throws Fatal when the address cannot be bound. */
-  async open(where: Place, accept: (socket: net.Socket) => void): Promise<void> {
+  /** Listens; `accept` gets every connection, paused. Returns what ends that. Throws Fatal when the address cannot be bound. */
+  async open(where: Place, accept: (socket: net.Socket) => void): Promise<() => Promise<void>> {
     const listening: ListeningSocket = { where, accept, server: null, descriptor: null, accepted: 0, waitedAt: -1 };
     await this.#listen(listening);
     this.#all.push(listening);
     const name = "address" in where ? `${where.address} port ${where.port}` : placeText(where);
     this.#options.debug(() => `listening on ${name}`);
+    return () => this.#end(listening, name);
+  }
+
+  /** Closes a socket; connections that wait at it are accepted first, as they were promised. */
+  async #end(listening: ListeningSocket, name: string): Promise<void> {
+    this.#all.splice(this.#all.indexOf(listening), 1);
+    const { server, descriptor } = listening;
+    for (let left = DRAIN_LOOKS; left > 0 && descriptor !== null; left--) {
+      if (!this.#options.native.someoneWaits(descriptor)) break;
+      await sleep(CLOSING_MS, this.#options.clock);
+    }
+    listening.server = null;
+    server?.close();
+    await sleep(CLOSING_MS, this.#options.clock);
+    this.#options.debug(() => `listening on ${name} no more`);
   }
 
   async #listen(listening: ListeningSocket): Promise<net.Server> {
@@ -138,7 +155,7 @@ export class ListeningSockets {
     }
     try {
       const opened = await this.#listen(listening);
-      if (this.#closed) return void opened.close();
+      if (this.#closed || !this.#all.includes(listening)) return void opened.close();
       this.#options.warn(
         `warn: ${placeText(where)} did not accept connections and was opened anew: were there descriptors left?`,
       );

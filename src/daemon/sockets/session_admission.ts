@@ -42,6 +42,10 @@ export interface SessionAdmissionOptions {
   after(ms: number, run: () => void): () => void;
   /** Milliseconds since the epoch. */
   now(): number;
+  /** The listener that stands now where this one was; null where nobody listens any more. Absent: the configuration is never read again. */
+  readonly relisten?: (listener: Listener) => Listener | null;
+  /** The last session of a configuration that is no more in use has ended. */
+  readonly onlast?: (generation: number) => void;
   /** Logs a client that is refused, where that is worth a line. */
   log(level: "info" | "warn", text: string): void;
   debug(text: () => string): void;
@@ -54,6 +58,8 @@ interface SessionRecord {
   readonly share: Share | null;
   /** False while main has the connection. */
   handed: boolean;
+  /** Number of the configuration that it began with; null while main has the connection. */
+  generation: number | null;
 }
 
 /** An accepted connection that has not been handed over. */
@@ -73,7 +79,9 @@ export class SessionAdmission {
   /** `pause smtp`: new connections are refused with 421. */
   paused = false;
   /** Sessions at one time. */
-  readonly limit: number;
+  limit: number;
+  /** Number of the configuration that new sessions begin with. */
+  #generation = 0;
   readonly #options: SessionAdmissionOptions;
   readonly #sources: Sources;
   readonly #refusals: RefusalLog;
@@ -81,6 +89,7 @@ export class SessionAdmission {
   /** By the number that the isolate gives back at the end of a session. */
   readonly #sessions = new Map<number, SessionRecord>();
   readonly #counts = new Map<number, number>();
+  readonly #byGeneration = new Map<number, number>();
   #nextNumber = 1;
   #fullLoggedAt = -Infinity;
   #turnedAway = 0;
@@ -90,16 +99,31 @@ export class SessionAdmission {
     this.#sources = new Sources(options.limits, options.now);
     this.#refusals = new RefusalLog(options.now, (line) => options.log("info", line));
     this.#shares = new Shares(options.now);
-    const descriptors = options.descriptors ?? USUAL_DESCRIPTORS;
-    const { maxSessions } = options.limits;
+    this.limit = this.#limitOf(options.limits);
+  }
+
+  #limitOf({ maxSessions }: SessionLimits): number {
+    const descriptors = this.#options.descriptors ?? USUAL_DESCRIPTORS;
     const most = Math.max(10, descriptors - LEAST_FREE);
+    if (maxSessions !== null && maxSessions > most) {
+      this.#options.log("warn", `warn: smtp: max-sessions is ${most}: the process may open ${descriptors} files`);
+    }
     // (descriptors − reserve) / 2: a session may need one more for its delivery.
-    this.limit = maxSessions === null
+    return maxSessions === null
       ? Math.min(MOST_SESSIONS, Math.max(10, Math.floor(descriptors / 2) - RESERVED_DESCRIPTORS))
       : Math.min(maxSessions, most);
-    if (maxSessions !== null && maxSessions > most) {
-      options.log("warn", `warn: smtp: max-sessions is ${most}: the process may open ${descriptors} files`);
-    }
+  }
+
+  /** Sessions begin with this configuration from now on. Those that there are stay, also where they are more than its limits allow. */
+  configure(limits: SessionLimits, generation: number): void {
+    this.#sources.configure(limits);
+    this.limit = this.#limitOf(limits);
+    this.#generation = generation;
+  }
+
+  /** Sessions that have begun with a configuration and are open. */
+  sessionsOf(generation: number): number {
+    return this.#byGeneration.get(generation) ?? 0;
   }
 
   /** Sessions that are open. */
@@ -146,6 +170,7 @@ export class SessionAdmission {
       source: admission.source,
       share,
       handed: false,
+      generation: null,
     });
   }
 
@@ -176,11 +201,22 @@ export class SessionAdmission {
     });
   }
 
-  #hand({ socket, listener, peer }: Arrival, sessionNumber: number, record: SessionRecord): void {
+  #hand({ socket, listener: first, peer }: Arrival, sessionNumber: number, record: SessionRecord): void {
+    // The configuration may have been read again since it came.
+    const listener = this.#options.relisten === undefined ? first : this.#options.relisten(first);
+    if (listener === null) {
+      this.#leave(sessionNumber, record);
+      return this.#turnAway(socket, first, peer, NO_ISOLATE);
+    }
     record.handed = true;
+    const generation = record.generation = this.#generation;
+    this.#byGeneration.set(generation, this.sessionsOf(generation) + 1);
     try {
       const descriptor = detachDescriptor(socket);
-      const session = { type: "session", descriptor, listener: listener.id, peer, sessionNumber } as const;
+      const session = {
+        ...{ type: "session", descriptor, listener: listener.id, peer, sessionNumber } as const,
+        ...generation > 0 && { generation },
+      };
       this.#options.supervisor.post("smtp-main", record.isolate, session);
     } catch {
       // The client hung up before it was served.
@@ -251,9 +287,17 @@ export class SessionAdmission {
     this.#release(record);
   }
 
-  #forget(sessionNumber: number, { isolate }: SessionRecord): void {
+  #forget(sessionNumber: number, { isolate, generation }: SessionRecord): void {
     this.#sessions.delete(sessionNumber);
+    if (generation !== null) this.#leftGeneration(generation);
     this.#counts.set(isolate, (this.#counts.get(isolate) ?? 1) - 1);
+  }
+
+  #leftGeneration(generation: number): void {
+    const left = this.sessionsOf(generation) - 1;
+    if (left > 0) return void this.#byGeneration.set(generation, left);
+    this.#byGeneration.delete(generation);
+    if (generation !== this.#generation) this.#options.onlast?.(generation);
   }
 
   #release({ source, share }: SessionRecord): void {

@@ -40,12 +40,13 @@ interface RecordOptions {
 }
 
 export class Records {
-  readonly #compression: boolean;
+  /** What is worth it is compressed. */
+  compression: boolean;
   readonly #cipher: RecordCipher;
 
   /** `compression`: what is worth it is compressed. `keys`: what is written is sealed with the current one. */
   constructor({ compression = false, keys = null }: RecordOptions = {}) {
-    this.#compression = compression;
+    this.compression = compression;
     this.#cipher = new RecordCipher(keys);
   }
 
@@ -73,7 +74,7 @@ export class Records {
 
   /** Compressed if that is configured and worth it. This is done here: the runtime compresses on the calling thread in any case. */
   #pack(bytes: Bytes): { readonly form: number; readonly sealedForm: number; readonly packed: Bytes } {
-    if (this.#compression && isWorth(bytes)) {
+    if (this.compression && isWorth(bytes)) {
       const smaller = new Uint8Array(zstdCompressSync(bytes, FAST));
       if (smaller.length < bytes.length * WORTH_RATIO) {
         return { form: COMPRESSED, sealedForm: COMPRESSED | SEALED, packed: smaller };

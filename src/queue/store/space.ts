@@ -57,7 +57,7 @@ function roomWithout(disk: Disk | null, owed: number, reserve: SpoolReserve): nu
 }
 
 export class Space {
-  readonly #reserve: SpoolReserve;
+  #reserve: SpoolReserve;
   readonly #disk: () => Disk | null;
   readonly #unused: () => number;
   #room = Infinity;
@@ -78,6 +78,11 @@ export class Space {
     this.#reserve = reserve;
     this.#disk = disk;
     this.#unused = unused;
+  }
+
+  /** So much is left free from now on. */
+  configure(reserve: SpoolReserve): void {
+    this.#reserve = reserve;
   }
 
   /** As it was measured last. */

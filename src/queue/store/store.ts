@@ -70,6 +70,11 @@ export class Store {
     }
   }
 
+  /** Whether what is written from now on is compressed. */
+  setCompression({ on }: { readonly on: boolean }): void {
+    this.#records.compression = on;
+  }
+
   /** What is encrypted stays readable: a start without its key is refused before mail comes to harm. Keys that nothing needs are forgotten. */
   #checkKeys(): void {
     let unreadable = 0;

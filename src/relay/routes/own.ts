@@ -30,16 +30,21 @@ const LEARNT_MS = 3_600_000, MAX_LEARNT_ADDRESSES = 1_000;
  * because it listens on all addresses. What a session has learnt to lead here is own for an hour.
  */
 export function ownHost(
-  { names, listeners }: OwnSettings,
+  settings: OwnSettings,
   now: () => number,
   interfaces: () => readonly string[] = interfaceAddresses,
-): OwnHost {
-  const own = new Set(["localhost", ...names.flatMap((name) => normalName(name) ?? [])]);
-  const places = new Set(listeners.map(({ address, port }) => `${normalAddress(address)} ${port}`));
+): OwnHost & { configure(settings: OwnSettings): void } {
+  let own: ReadonlySet<string>, places: ReadonlySet<string>;
+  const configure = ({ names, listeners }: OwnSettings) => {
+    own = new Set(["localhost", ...names.flatMap((name) => normalName(name) ?? [])]);
+    places = new Set(listeners.map(({ address, port }) => `${normalAddress(address)} ${port}`));
+  };
+  configure(settings);
   const always = new Set([...UNSPECIFIED, ...LOOPBACK]);
   const learnt = new BoundedMap<string, number>(MAX_LEARNT_ADDRESSES);
   let addresses = new Set<string>(), readAt = -Infinity;
   return {
+    configure,
     name: (name) => own.has(name),
     // Many hosts without a configured name are called localhost.
     greets: (name) => own.has(name) && name.includes(".") && !name.startsWith("localhost"),

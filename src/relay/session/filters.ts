@@ -14,8 +14,8 @@ interface OutgoingSession {
 
 export class RelayFilters {
   readonly #channel: Channel<SessionToFilter, FilterToSession>;
-  /** Processes by action. */
-  readonly #processes: Readonly<Record<string, readonly string[]>>;
+  /** Returns the processes by action, as they are for sessions that begin now. */
+  readonly #processes: () => Readonly<Record<string, readonly string[]>>;
   readonly #now: () => number;
   /** Processes that registered for reports of outgoing sessions; null before they have registered. */
   #listening: ReadonlySet<string> | null = null;
@@ -23,7 +23,7 @@ export class RelayFilters {
 
   constructor(
     channel: Channel<SessionToFilter, FilterToSession>,
-    processes: Readonly<Record<string, readonly string[]>>,
+    processes: () => Readonly<Record<string, readonly string[]>>,
     now: () => number,
   ) {
     this.#channel = channel;
@@ -36,7 +36,8 @@ export class RelayFilters {
   /** Returns the reports of a session of this action; null when no program registered for them. `closed` is the last of them. */
   session({ action, session, lmtp }: OutgoingSession): SessionReports | null {
     const listening = this.#listening;
-    const all = Object.hasOwn(this.#processes, action) ? this.#processes[action]! : [];
+    const byAction = this.#processes();
+    const all = Object.hasOwn(byAction, action) ? byAction[action]! : [];
     const processes = listening === null ? all : all.filter((process) => listening.has(process));
     if (processes.length === 0) return null;
     return new SessionReports({ lmtp }, (event, params) => {

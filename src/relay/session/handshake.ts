@@ -36,7 +36,7 @@ export interface HandshakeDeps {
   /** True for a name that only this host answers EHLO with. */
   isSelf(name: string): boolean;
   /** What filters of the action are sent; without it there are none. */
-  readonly filters?: RelayFilters;
+  readonly filters?: RelayFilters | undefined;
 }
 
 /** Which session gets ready, to which host. */

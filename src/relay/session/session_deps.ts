@@ -37,9 +37,11 @@ export function sessionDeps(
   lookup: Caller<ToLookup, FromLookup>,
   reporter: DeliveryReporter,
 ): SessionDeps {
-  const { shared, filters = {} } = isolate.settings;
+  let filters: RelayFilters | null = null;
+  const makeFilters = () =>
+    filters ??= new RelayFilters(isolate.ask("relay-filter"), () => isolate.settings.filters ?? {}, deps.clock.now);
   return {
-    shared,
+    shared: isolate.settings.shared,
     clock: deps.clock,
     observer: isolate,
     reporter,
@@ -48,9 +50,10 @@ export function sessionDeps(
     credentials: (target) => findCredentials(lookup, target),
     hostName: (host) => nameOf(host, deps),
     isSelf: (name) => deps.own.greets(name),
-    ...Object.keys(filters).length === 0
-      ? {}
-      : { filters: new RelayFilters(isolate.ask("relay-filter"), filters, deps.clock.now) },
+    // Made for the first action that has one.
+    get filters() {
+      return filters ?? (Object.keys(isolate.settings.filters ?? {}).length === 0 ? undefined : makeFilters());
+    },
   };
 }
 

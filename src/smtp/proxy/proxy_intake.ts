@@ -155,6 +155,11 @@ export class ProxyIntakes {
   }
 
   /** True for a client that is in a trusted network, or on this machine. */
+  /** Other limits hold for those who connect from now on. */
+  configure(limits: SourceLimits): void {
+    this.#sources.configure(limits);
+  }
+
   trusts(address: string): boolean {
     return this.#sources.trusts(address);
   }

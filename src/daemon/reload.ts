@@ -1,0 +1,329 @@
+/**
+ * Reads smtpd.conf again while mail flows: it is parsed and checked as at the start, what is new is made ready beside what there is, and then all is exchanged at
+ * once. Sessions that are open end by the configuration that they began with. What is wrong changes nothing. docs/isolation.md has the whole.
+ */
+
+import { isDeepStrictEqual } from "node:util";
+import type { Config } from "../config/mod.ts";
+import type { Clock } from "../clock.ts";
+import { systemReason } from "../events/mod.ts";
+import type { ConfigurationState, PlannedCount, Role, Settings } from "../protocol/mod.ts";
+import { processOf } from "../protocol/processes.ts";
+import { ROLE_NAMES, traitsOf } from "../protocol/roles.ts";
+import type { Supervisor } from "../supervisor/mod.ts";
+import { filesForTables, type Loaded, renewed } from "./configuration.ts";
+import { Fatal } from "./fatal.ts";
+import type { LogChange } from "./log_sinks.ts";
+import { Generations } from "./generations.ts";
+import { grantsFor } from "./permissions.ts";
+import type { PlaceChange } from "./sockets/places.ts";
+
+/** What the configuration was found to be when it was read again. */
+export type Reread =
+  | { readonly config: Config; readonly warnings: readonly string[] }
+  /** Lines that say what is wrong, with file and line. */
+  | { readonly faults: readonly string[] };
+
+/** How it went: lines for whoever asked, and what is wrong; without faults the new configuration is in use. */
+export interface ReloadResult {
+  readonly lines: readonly string[];
+  readonly faults: readonly string[];
+}
+
+type Isolates = Pick<
+  Supervisor,
+  | "add"
+  | "remove"
+  | "replace"
+  | "reload"
+  | "indexes"
+  | "permit"
+  | "permitted"
+  | "settingsOf"
+  | "generationOver"
+>;
+
+export interface ReloadDeps {
+  readonly supervisor: Isolates;
+  readonly clock: Pick<Clock, "after" | "now">;
+  /** Parses and checks the file. */
+  reread(): Promise<Reread>;
+  /** Makes ready where its log goes. Throws Fatal. */
+  prepareLog(config: Config): LogChange;
+  /** Loads what it names. Throws Fatal. */
+  load(config: Config, log: LogChange): Promise<Loaded>;
+  /** How many isolates there are of each role that depends on the configuration. */
+  counts(settings: Settings): Readonly<Record<PlannedCount, number>>;
+  /** Why a configuration takes another start, each with what to do; nothing where it does not. */
+  obstacles(loaded: Loaded): readonly string[];
+  /** All isolates are in this process: those that start have the permissions of the new configuration. Else the processes keep what they were given at the start. */
+  readonly oneProcess: boolean;
+  /** Opens what is to be listened on. Throws Fatal. */
+  listen(loaded: Loaded): Promise<PlaceChange>;
+  /** Main itself goes by this configuration from now on: limits, files, keys. */
+  use(loaded: Loaded, generation: number): void;
+  /** Main reads these files for lookup as well. */
+  readFor(paths: readonly string[]): void;
+  sessionsOf(generation: number): number;
+  /** The service manager is told when a reload begins and when it has ended. */
+  notify(state: "reloading" | "ready"): void;
+  log(level: "info" | "warn", text: string): void;
+}
+
+/** Roles of which each isolate may have to be started anew for other permissions, in the order in which they are to finish. */
+const LOCAL_DELIVERY = ["delivery", "privileged", "mailbox", "file"] as const satisfies readonly Role[];
+/** Roles whose isolates come and go with what the configuration has. Those behind them finish first. */
+const COUNTED = ROLE_NAMES.filter((role) => !["one", "on-demand", "per-core"].includes(traitsOf(role).count));
+/** Roles that answer sessions by the configuration that these began with. */
+const BY_GENERATION = ["lookup", "smtp"] as const satisfies readonly Role[];
+/** The others, in the order in which they take their settings: who asks comes after who is asked. */
+const IN_PLACE = [
+  "signer",
+  "queue",
+  "scheduler",
+  "relay",
+  "privileged",
+  "delivery",
+  "acme",
+  "control",
+] as const satisfies readonly Role[];
+
+type Step = () => unknown;
+
+export class Reloader {
+  readonly #deps: ReloadDeps;
+  readonly #generations: Generations;
+  #current: Loaded;
+  #generation = 0;
+  /** The number that was given last: one that failed is not given again. */
+  #lastNumber = 0;
+  #readAt: number;
+  /** Isolates may be there that only the next configuration has a use for. */
+  #exchanging = false;
+  #closed = false;
+  #running: Promise<ReloadResult> | null = null;
+  #next: Promise<ReloadResult> | null = null;
+
+  constructor(first: Loaded, deps: ReloadDeps) {
+    this.#deps = deps;
+    this.#current = first;
+    this.#readAt = deps.clock.now();
+    this.#generations = new Generations({
+      sessionsOf: deps.sessionsOf,
+      retire: (generation) => this.#retire(generation),
+      forget: (generation) => this.#forget(generation),
+    }, deps.clock);
+  }
+
+  /** What is in use. */
+  get current(): Loaded {
+    return this.#current;
+  }
+
+  /** For `smtpctl show status`. */
+  get state(): ConfigurationState {
+    const { older, sessions } = this.#generations;
+    return {
+      file: this.#current.config.file,
+      readAt: this.#readAt,
+      generation: this.#generation,
+      olderGenerations: older.length,
+      olderSessions: sessions,
+    };
+  }
+
+  /** Reads the configuration again. One that is asked for while another one runs begins when that has ended, once for all who ask meanwhile. Never rejects. */
+  reload(): Promise<ReloadResult> {
+    if (this.#running === null) return this.#begin();
+    return this.#next ??= this.#running.then(() => {
+      this.#next = null;
+      return this.#begin();
+    });
+  }
+
+  /** The last session of a configuration that is no more in use has ended. */
+  ended(generation: number): void {
+    this.#generations.end(generation);
+  }
+
+  /** The daemon ends: nothing is begun any more. */
+  close(): void {
+    this.#closed = true;
+    this.#generations.close();
+  }
+
+  #begin(): Promise<ReloadResult> {
+    const running = this.#run().finally(() => {
+      if (this.#running === running) this.#running = null;
+    });
+    return this.#running = running;
+  }
+
+  async #run(): Promise<ReloadResult> {
+    const { notify, log } = this.#deps;
+    if (this.#closed) return { lines: [], faults: ["smtpd is about to end"] };
+    notify("reloading");
+    let result: ReloadResult;
+    try {
+      result = await this.#reload();
+    } catch (error) {
+      const faults = error instanceof Fatal ? error.faults : [`reload: ${systemReason(error)}`];
+      result = { lines: [], faults };
+    }
+    for (const fault of result.faults) log("warn", `warn: reload: ${fault}`);
+    if (result.faults.length > 0) log("warn", "warn: reload: nothing is changed: smtpd goes on with what it has");
+    if (!this.#closed) notify("ready");
+    return result;
+  }
+
+  async #reload(): Promise<ReloadResult> {
+    const read = await this.#deps.reread();
+    if ("faults" in read) return { lines: [], faults: read.faults };
+    const log = this.#deps.prepareLog(read.config);
+    try {
+      return await this.#apply(read, log);
+    } catch (error) {
+      log.undo();
+      throw error;
+    }
+  }
+
+  async #apply(read: Extract<Reread, { config: unknown }>, logChange: LogChange): Promise<ReloadResult> {
+    const { load, obstacles, log } = this.#deps;
+    const loaded = await load(read.config, logChange);
+    const against = obstacles(loaded);
+    if (against.length > 0) throw new Fatal(...against);
+    const changed = this.#changed(loaded);
+    const same = changed.length === 0 && isDeepStrictEqual(this.#current.config.smtp, loaded.config.smtp) &&
+      isDeepStrictEqual(this.#current.config.admin, loaded.config.admin) &&
+      this.#current.tableStamp === loaded.tableStamp;
+    const renewals = renewed(this.#current, loaded);
+    if (same) this.#deps.use(loaded, this.#generation);
+    else await this.#exchange(loaded, changed, logChange);
+    this.#current = loaded;
+    for (const line of renewals) log("info", line);
+    this.#readAt = this.#deps.clock.now();
+    for (const warning of read.warnings) log("warn", warning);
+    const what = same ? "as it was" : `in use as generation ${this.#generation}`;
+    log("info", `info: ${loaded.config.file} was read again and is ${what}`);
+    return { lines: read.warnings, faults: [] };
+  }
+
+  /** Roles whose settings are others. */
+  #changed({ settings }: Loaded): Role[] {
+    return ROLE_NAMES.filter((role) => !isDeepStrictEqual(this.#deps.supervisor.settingsOf(role), settings[role]));
+  }
+
+  /** Makes ready what may fail, and takes it back where something does; then exchanges the rest. Rejects with Fatal, and all is as it was. */
+  async #exchange(loaded: Loaded, changed: readonly Role[], log: LogChange): Promise<void> {
+    const { settings } = loaded, { supervisor } = this.#deps;
+    const generation = ++this.#lastNumber;
+    const undo: Step[] = [];
+    let places: PlaceChange;
+    this.#exchanging = true;
+    try {
+      places = await this.#deps.listen(loaded);
+      undo.push(() => places.undo());
+      this.#deps.readFor([...filesForTables(this.#current.settings), ...filesForTables(settings)]);
+      await this.#addIsolates(settings, undo);
+      for (const role of BY_GENERATION) {
+        const before = supervisor.settingsOf(role);
+        undo.push(async () => {
+          await supervisor.reload(role, before, this.#generation);
+          supervisor.generationOver([role], { type: "forget", generation });
+        });
+        const faults = await supervisor.reload(role, settings[role], generation);
+        if (faults.length > 0) throw new Fatal(...faults);
+      }
+    } catch (error) {
+      for (const step of undo.reverse()) await step();
+      this.#exchanging = false;
+      throw error instanceof Fatal ? error : new Fatal(systemReason(error));
+    }
+    log.commit();
+    for (const role of IN_PLACE.filter((role) => changed.includes(role))) await this.#give(role, settings, generation);
+    await this.#permit(settings);
+    const old = this.#generation;
+    this.#generation = generation;
+    // New sessions come with it from here on.
+    this.#deps.use(loaded, generation);
+    await places.commit();
+    this.#current = loaded;
+    this.#exchanging = false;
+    this.#generations.add(old);
+    await this.#removeIsolates();
+  }
+
+  /** An isolate that takes no settings is ended by the watch over it, and its successor starts with these. */
+  async #give<R extends Role>(role: R, settings: Settings, generation: number): Promise<void> {
+    for (const fault of await this.#deps.supervisor.reload(role, settings[role], generation)) {
+      this.#deps.log("warn", `warn: reload: ${role}: ${fault}`);
+    }
+  }
+
+  /** Starts isolates of roles that the configuration had no use for. Rejects with the reason. */
+  async #addIsolates(settings: Settings, undo: Step[]): Promise<void> {
+    const { supervisor, counts } = this.#deps;
+    const wanted = counts(settings), grants = grantsFor(settings);
+    for (const role of COUNTED) {
+      const { count } = traitsOf(role);
+      if (wanted[count as PlannedCount] === 0 || supervisor.indexes(role).length > 0) continue;
+      const before = { settings: supervisor.settingsOf(role), grants: supervisor.permitted(role) };
+      if (this.#mayPermit(role)) supervisor.permit(role, grants[role]);
+      await supervisor.reload(role, settings[role] as never, this.#generation);
+      undo.push(async () => {
+        await supervisor.remove(role, 0);
+        supervisor.permit(role, before.grants);
+        await supervisor.reload(role, before.settings as never, this.#generation);
+      });
+      await supervisor.add(role, 0);
+    }
+  }
+
+  /** Ends isolates of roles that the configuration has no use for any more, when no session of an older one is left. */
+  async #removeIsolates(): Promise<void> {
+    const { supervisor, counts } = this.#deps;
+    if (this.#exchanging || this.#generations.older.length > 0) return;
+    const wanted = counts(this.#current.settings);
+    for (const role of COUNTED) {
+      if (wanted[traitsOf(role).count as PlannedCount] > 0) continue;
+      for (const index of supervisor.indexes(role)) await supervisor.remove(role, index);
+    }
+  }
+
+  /** Where permissions are others, isolates of local delivery finish what they have begun and are started anew with these. */
+  async #permit(settings: Settings): Promise<void> {
+    const { supervisor } = this.#deps;
+    const grants = grantsFor(settings), replaced: Role[] = [];
+    for (const role of ROLE_NAMES) {
+      if (isDeepStrictEqual(supervisor.permitted(role), grants[role]) || !this.#mayPermit(role)) continue;
+      supervisor.permit(role, grants[role]);
+      if ((LOCAL_DELIVERY as readonly Role[]).includes(role)) replaced.push(role);
+    }
+    if (replaced.length === 0) return;
+    // Those who give the others work finish first.
+    const all = replaced.includes("delivery") || replaced.includes("mailbox")
+      ? LOCAL_DELIVERY
+      : LOCAL_DELIVERY.slice(1);
+    await supervisor.replace(all.filter((role) => role !== "privileged" || supervisor.indexes(role).length > 0));
+  }
+
+  #mayPermit(role: Role): boolean {
+    return this.#deps.oneProcess || processOf(role) === null;
+  }
+
+  #retire(generation: number): void {
+    const sessions = this.#deps.sessionsOf(generation);
+    this.#deps.log(
+      "info",
+      `info: ${sessions} ${sessions === 1 ? "session" : "sessions"} of the configuration of generation ${generation} ` +
+        "had their time and are ended with 421",
+    );
+    this.#deps.supervisor.generationOver(["smtp"], { type: "retire", generation });
+  }
+
+  #forget(generation: number): void {
+    this.#deps.supervisor.generationOver(BY_GENERATION, { type: "forget", generation });
+    void this.#removeIsolates();
+  }
+}

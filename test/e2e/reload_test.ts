@@ -1,0 +1,173 @@
+/** smtpd.conf read again while mail flows: what each change means for new sessions, for those that were open before, and what a mistake changes: nothing. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { freePort } from "../ports.ts";
+import { Client } from "./client.ts";
+import { type Daemon, DOMAIN, OWNER, withDaemon } from "./harness.ts";
+
+/** The parts of a configuration, which changes exchange. */
+type Parts = Record<string, string>;
+
+const MESSAGE = "Subject: reload\r\n\r\nhello\r\n";
+
+function firstParts({ port, mail, folder }: { port: number; mail: string; folder: string }): Parts {
+  Deno.writeTextFileSync(join(folder, "friends"), "friend@example.net\n");
+  return {
+    limits: "",
+    tables: `table friends "${folder}/friends"\n`,
+    listeners: `listen on socket\nlisten on 127.0.0.1 port ${port} hostname mx.${DOMAIN}\n`,
+    actions: `action "inbox" maildir "${mail}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}\n`,
+    rules: `match from any for domain "${DOMAIN}" action "inbox"\n`,
+    others: "",
+  };
+}
+
+const ORDER = ["limits", "tables", "listeners", "actions", "others", "rules"];
+const textOf = (parts: Parts) => ORDER.map((name) => parts[name]).join("");
+
+/** A daemon whose configuration a test changes part by part. */
+class Reloaded {
+  readonly daemon: Daemon;
+  readonly parts: Parts;
+  #count = 0;
+
+  constructor(daemon: Daemon) {
+    this.daemon = daemon;
+    this.parts = firstParts(daemon);
+  }
+
+  /** Writes the configuration with these parts and has it read again, by smtpctl and by the signal in turn. */
+  async change(parts: Parts): Promise<void> {
+    Object.assign(this.parts, parts);
+    await Deno.writeTextFile(this.daemon.configFile, textOf(this.parts));
+    const from = this.daemon.log.length;
+    if (this.#count++ % 3 === 0) {
+      const { code, stdout, stderr } = await this.daemon.tool("smtpctl", ["reload"]);
+      assert.equal(code, 0, stdout + stderr);
+      assert.equal(stdout, "command succeeded\n");
+    } else Deno.kill(this.daemon.pid, "SIGHUP");
+    await this.daemon.logged(
+      /^info: .*smtpd\.conf was read again and is in use as generation \d+$|^warn: reload:/,
+      from,
+    );
+    const faults = this.daemon.log.slice(from).filter((line) => line.startsWith("warn: reload"));
+    assert.deepEqual(faults, []);
+  }
+
+  /** A session in its greeting. */
+  async session(port = this.daemon.port): Promise<Client> {
+    const client = await Client.connect(port);
+    await client.say("EHLO client.example.net", "250");
+    return client;
+  }
+
+  /** Delivers a message to a user, and waits until it is there. */
+  async deliver(client: Client, user: string): Promise<void> {
+    await client.send("a@example.net", `${user}@${DOMAIN}`, MESSAGE);
+    await this.daemon.mailbox(user).arrived(1);
+  }
+
+  /** Says a command with its reply, without asking for one. */
+  async ask(client: Client, line: string): Promise<string> {
+    return (await client.say(line, "")).trim();
+  }
+}
+
+for (const twoUsers of Deno.uid() === 0 ? [true, false] : [false]) {
+  const where = twoUsers ? "in processes of two users" : "in one process";
+  Deno.test(`each change of smtpd.conf is in use after a reload, and not for sessions that were open, ${where}`, async () => {
+    await withDaemon({ twoUsers, config: (place) => textOf(firstParts(place)) }, async (daemon) => {
+      const it = new Reloaded(daemon);
+      const { folder, mail, port } = daemon;
+
+      // A rule.
+      let old = await it.session();
+      await it.change({ rules: `match from any for domain "example.com" action "inbox"\n` });
+      let fresh = await it.session();
+      await fresh.say("MAIL FROM:<a@example.net>", "250");
+      assert.match(await it.ask(fresh, `RCPT TO:<u@${DOMAIN}>`), /^550/);
+      await fresh.say("RCPT TO:<rule-new@example.com>", "250");
+      fresh.close();
+      await it.deliver(old, "rule-old");
+      old.close();
+
+      // An action, and an option of a listener.
+      old = await it.session();
+      await it.change({
+        actions:
+          `action "other" maildir "${folder}/mail/other/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}\n`,
+        rules: `match from any for domain "${DOMAIN}" action "other"\n`,
+        listeners: `listen on socket\nlisten on 127.0.0.1 port ${port} hostname other.${DOMAIN}\n`,
+      });
+      fresh = await Client.open(port);
+      assert.match(await fresh.reply(), /^220 other\.example\.org /);
+      await fresh.say("HELO client.example.net", "250");
+      await fresh.send("a@example.net", `action@${DOMAIN}`, MESSAGE);
+      await daemon.mailbox("other/action").arrived(1);
+      fresh.close();
+      assert.match(await it.ask(old, "HELP"), /^214|^5/);
+      old.close();
+
+      // A listener more, and one less.
+      const second = freePort();
+      const listeners = `listen on socket\nlisten on 127.0.0.1 port ${port} hostname mx.${DOMAIN}\n`;
+      await it.change({ listeners: `${listeners}listen on 127.0.0.1 port ${second} hostname second.${DOMAIN}\n` });
+      old = await it.session(second);
+      await it.change({ listeners });
+      await assert.rejects(Client.connect(second));
+      await old.send("a@example.net", `second@${DOMAIN}`, MESSAGE);
+      await daemon.mailbox("other/second").arrived(1);
+      old.close();
+
+      // A new file of a table, and its content.
+      await Deno.writeTextFile(join(folder, "more"), "b@example.net\n");
+      await it.change({
+        tables: `table more "${folder}/more"\n`,
+        rules: `match from any mail-from <more> for domain "${DOMAIN}" action "other"\n`,
+      });
+      fresh = await it.session();
+      await fresh.say("MAIL FROM:<a@example.net>", "250");
+      assert.match(await it.ask(fresh, `RCPT TO:<u@${DOMAIN}>`), /^550/);
+      await fresh.say("RSET", "250");
+      await fresh.say("MAIL FROM:<b@example.net>", "250");
+      await fresh.say(`RCPT TO:<u@${DOMAIN}>`, "250");
+      await fresh.say("RSET", "250");
+      await Deno.writeTextFile(join(folder, "more"), "a@example.net\n");
+      await it.change({});
+      await fresh.say("MAIL FROM:<b@example.net>", "250");
+      await fresh.say(`RCPT TO:<u@${DOMAIN}>`, "250");
+      fresh.close();
+      fresh = await it.session();
+      await fresh.say("MAIL FROM:<a@example.net>", "250");
+      await fresh.say(`RCPT TO:<u@${DOMAIN}>`, "250");
+      fresh.close();
+      await it.change({ tables: "", rules: `match from any for domain "${DOMAIN}" action "other"\n` });
+
+      // A limit.
+      old = await it.session();
+      await it.change({ limits: "smtp max-message-size 2000\n" });
+      fresh = await Client.connect(port);
+      assert.match(await fresh.say("EHLO client.example.net", "250"), /SIZE 2000\b/);
+      fresh.close();
+      assert.doesNotMatch(await old.say("EHLO client.example.net", "250"), /SIZE 2000\b/);
+      old.close();
+
+      // What is wrong changes nothing, and is said.
+      const status = async () =>
+        (await daemon.tool("smtpctl", ["show", "status"])).stdout.split("\n").filter((line) => /^CONFIG/.test(line));
+      const before = await status();
+      await Deno.writeTextFile(daemon.configFile, `${textOf(it.parts)}match from any for nonsense action "gone"\n`);
+      const { code, stdout } = await daemon.tool("smtpctl", ["reload"]);
+      assert.equal(code, 1);
+      assert.match(stdout, /smtpd\.conf:\d+: /);
+      await daemon.logged(/^warn: reload: .*smtpd\.conf:\d+: /);
+      assert.deepEqual(await status(), before);
+      fresh = await it.session();
+      await fresh.send("a@example.net", `still@${DOMAIN}`, MESSAGE);
+      await daemon.mailbox("other/still").arrived(1);
+      fresh.close();
+      void mail;
+    });
+  });
+}
