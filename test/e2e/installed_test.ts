@@ -96,54 +96,36 @@ Deno.test("an installation runs where the checkout, Node.js and npm are hidden",
     const tool = (env: Record<string, string>) => (program: string, args: readonly string[], input = "") =>
       run(hidden()[0], [...hidden().slice(1), join(prefix, program), ...args], { env, input });
 
-    await test.step("as processes of two users; meanwhile it is installed anew, and files of older versions go", async () => {
-      await withDaemon(
-        { twoUsers: true, program: [...hidden(), join(prefix, "sbin/smtpd")], config },
-        async (daemon) => {
-          await useAll(daemon, tool({ ...daemon.env, NPM_CONFIG_REGISTRY: "http://127.0.0.1:1/" }));
-          const gone = "src/gone/before.ts";
-          await Deno.mkdir(join(home, "src/gone"));
-          await Deno.writeTextFile(join(home, gone), "");
-          const list = join(home, "installed-files");
-          const lines = (await Deno.readTextFile(list)).trimEnd().split("\n").slice(0, -1);
-          const older = [...lines, `${HOME}/src/gone/`, `${HOME}/${gone}`];
-          await Deno.writeTextFile(list, `${older.join("\n")}\n# end of ${older.length - 1}\n`);
-          const again = await install(destdir);
-          assert.equal(again.code, 0, again.stderr);
-          assert.equal(await Deno.stat(join(home, "src/gone")).catch(() => "gone"), "gone");
-          assert.deepEqual((await Deno.readTextFile(list)).trimEnd().split("\n").slice(0, -1).sort(), lines.sort());
-          const { code, stderr } = await tool(daemon.env)(
-            "sbin/sendmail",
-            [`after@${DOMAIN}`],
-            "Subject: after\n\nx\n",
-          );
-          assert.equal(code, 0, stderr);
-          await daemon.mailbox("after").arrived(1);
-        },
-      );
+    await test.step("as processes of two users", async () => {
+      const program = [...hidden(), join(prefix, "sbin/smtpd")] as [string, ...string[]];
+      await withDaemon({ twoUsers: true, program, config }, async (daemon) => {
+        await useAll(daemon, tool({ ...daemon.env, NPM_CONFIG_REGISTRY: "http://127.0.0.1:1/" }));
+      });
     });
 
-    await test.step("for an ordinary user, who cannot write into it", async () => {
+    await test.step("as an ordinary user, while it is installed anew, and files of older versions go", async () => {
       const start = hidden(NOBODY);
       const own = (daemon: Parameters<typeof config>[0]) => {
         Deno.chownSync(daemon.mail, NOBODY, NOBODY);
         return config(daemon);
       };
-      await withDaemon(
-        { twoUsers: false, program: [...start, join(prefix, "sbin/smtpd")], config: own },
-        async (daemon) => {
-          const { code, stderr } = await run(start[0], [
-            ...start.slice(1),
-            join(prefix, "sbin/sendmail"),
-            `a@${DOMAIN}`,
-          ], {
-            env: daemon.env,
-            input: "Subject: x\n\nx\n",
-          });
-          assert.equal(code, 0, stderr);
-          await daemon.mailbox("a").arrived(1);
-        },
-      );
+      const program = [...start, join(prefix, "sbin/smtpd")] as [string, ...string[]];
+      await withDaemon({ twoUsers: false, program, config: own }, async (daemon) => {
+        const gone = "src/gone/before.ts", list = join(home, "installed-files");
+        await Deno.mkdir(join(home, "src/gone"));
+        await Deno.writeTextFile(join(home, gone), "");
+        const lines = (await Deno.readTextFile(list)).trimEnd().split("\n").slice(0, -1);
+        const older = [...lines, `${HOME}/src/gone/`, `${HOME}/${gone}`];
+        await Deno.writeTextFile(list, `${older.join("\n")}\n# end of ${older.length - 1}\n`);
+        const again = await install(destdir);
+        assert.equal(again.code, 0, again.stderr);
+        assert.equal(await Deno.stat(join(home, "src/gone")).catch(() => "gone"), "gone");
+        assert.deepEqual((await Deno.readTextFile(list)).trimEnd().split("\n").slice(0, -1).sort(), lines.sort());
+        const sendmail = [...start.slice(1), join(prefix, "sbin/sendmail"), `after@${DOMAIN}`];
+        const sent = await run(start[0], sendmail, { env: daemon.env, input: "Subject: after\n\nx\n" });
+        assert.equal(sent.code, 0, sent.stderr);
+        await daemon.mailbox("after").arrived(1);
+      });
     });
 
     await test.step("nothing in it may be changed by others, and it is reached by relative links", () => {

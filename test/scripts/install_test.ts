@@ -74,10 +74,9 @@ Deno.test(
       });
       await test.step("then the folders, with their owners and modes", async () => {
         const { code, stdout, stderr } = await shell(
-          `$install; ${SHOWN}; $PREFIX/sbin/smtpd -n >&2; find $PREFIX ! -user 0 -o -perm -0020 ! -type l`,
+          `$install; ${SHOWN}; find $PREFIX ! -user 0 -o -perm -0020 ! -type l`,
         );
         assert.equal(code, 0, stderr);
-        assert.match(stderr, /configuration OK\n$/, "the first configuration works as it stands");
         assert.match(
           stderr,
           /^The user smtpd is there .*\nThe user smtpq is there .*\nMade \/etc\/vaultpost\/smtpd.conf, .*\nMade \/etc\/aliases: .*\nInstalled Vaultpost .* below .*\/usr\n/,
@@ -96,6 +95,7 @@ Deno.test(
         const { code, stdout, stderr } = await shell(
           `$install; ${SHOWN}; $PREFIX/sbin/smtpd -n >&2; $PREFIX/sbin/sendmail -bi >&2`,
         );
+        // The first configuration works as it stands, and is found where OpenSMTPD has its own.
         assert.equal(code, 0, stderr);
         assert.match(stderr, /the configuration is \/etc\/smtpd.conf\nconfiguration OK\n\/etc\/aliases: 1 alias\n$/);
         assert.doesNotMatch(stderr, /Made/);
