@@ -38,6 +38,11 @@ const named = Deno.build.standalone && Deno.args[0] === AS ? Deno.args.slice(1) 
 const [name, args] = called in TOOLS && named === Deno.args ? [called, Deno.args] : [named[0] ?? "", named.slice(1)];
 const place = TOOLS[name];
 if (place === undefined) {
+  if (name === "--version") {
+    const { PRODUCT, VERSION } = await import(import.meta.resolve("./config/paths.ts"));
+    console.log(`vaultpost (${PRODUCT}) ${VERSION}`);
+    Deno.exit(0);
+  }
   const asked = name === "--help" || name === "-h";
   (asked ? console.log : console.error)(
     `usage: vaultpost ${Object.keys(TOOLS).filter((tool) => tool !== OWN).join("|")} [arguments]`,

@@ -30,6 +30,8 @@ export interface ProgressOptions {
   readonly unit: string;
   readonly clock: Clock;
   readonly terminal: Pick<Terminal, "err" | "screen">;
+  /** Without it the end has a line that sums up, if anything was shown. */
+  readonly summary?: "none";
 }
 
 /** Where a job stands, for its line. */
@@ -103,6 +105,7 @@ export class Progress {
     this.#cancelTimer();
     if (this.#shownAt === null) return;
     this.#erase();
+    if (this.#options.summary === "none") return;
     const elapsedMs = this.#options.clock.steady() - this.#startedAt;
     this.#options.terminal.err(`${safeLine(summaryOf(this.#state(elapsedMs)))}\n`);
   }

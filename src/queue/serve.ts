@@ -59,10 +59,26 @@ export function serveQueue(
   }
   const store = isSuspect(settings.spool) ? null : openStore(settings);
   if (store !== null) return serve(isolate, store, clock, end);
-  return repair(settings.spool, clock.now()).then((repaired) => {
+  return repair(settings.spool, clock.now(), repairReporter(isolate, clock)).then((repaired) => {
     logRepaired(isolate.emit, repaired);
     serve(isolate, new Store(settings.spool, recordsOf(settings)), clock, end);
   });
+}
+
+/** A repair that takes longer says so. */
+const REPAIR_REPORT_MS = 10_000;
+
+/** Writes a line about how far the repair is, every ten seconds. */
+function repairReporter({ emit }: Pick<Isolate<"queue">, "emit">, clock: Clock): (rows: number) => void {
+  const begunAt = clock.steady();
+  let reportedAt = begunAt;
+  return (rows) => {
+    const now = clock.steady();
+    if (now - reportedAt < REPAIR_REPORT_MS) return;
+    reportedAt = now;
+    const perSecond = Math.round(rows * 1000 / (now - begunAt));
+    emit({ type: "log", level: "info", text: `info: queue: repair: ${rows} rows are copied, ${perSecond}/s` });
+  };
 }
 
 function endWith(error: unknown): void {

@@ -14,6 +14,7 @@ import { drain, measure, type Scenario } from "./load.ts";
 import { startPostfix } from "./postfix.ts";
 import { cpuSeconds } from "./processes.ts";
 import { CannotRun, type Place, type Server } from "./server.ts";
+import { Steps } from "./steps.ts";
 import { startSink } from "./sink.ts";
 import { type Row as LoadRow, table } from "./table.ts";
 import { startVaultpost } from "./vaultpost.ts";
@@ -92,6 +93,7 @@ function milter(opendkim: Opendkim, work: "sign" | "verify"): Party {
 async function measureOperations(): Promise<readonly string[]> {
   const heads = ["", "message", "server", "messages/s", "CPU ms per message"];
   const lines = [line(heads), line(heads.map(() => "---"))];
+  using steps = new Steps(2 * KEY_NAMES.length * SIZES.length * (hasOpendkim() ? 2 : 1));
   for (const work of ["sign", "verify"] as const) {
     for (const key of KEY_NAMES) {
       const opendkim = hasOpendkim() ? await Opendkim.start({ mode: work, key }) : null;
@@ -99,7 +101,7 @@ async function measureOperations(): Promise<readonly string[]> {
         const plain = message(octets);
         const given = work === "sign" ? plain : Buffer.concat([Buffer.from(await sign(plain, [key])), plain]);
         for (const party of [vaultpost(work, key), ...(opendkim === null ? [] : [milter(opendkim, work)])]) {
-          console.error(`${work}, ${key}, ${name}: ${party.name}`);
+          steps.begin(`${work}, ${key}, ${name}: ${party.name}`);
           lines.push(line([`${work}, ${key}`, name, party.name, ...await rate(party, given)]));
         }
       }
@@ -131,7 +133,11 @@ async function signingLines(folder: string, keys: readonly string[]): Promise<st
 /** Starts a server, measures it and stops it: one at a time has the machine. */
 async function relayed(
   { name, start }: { readonly name: string; start(place: Place): Promise<Server> },
-  { folder, sink }: { readonly folder: string; readonly sink: Awaited<ReturnType<typeof startSink>> },
+  { folder, sink, steps }: {
+    readonly folder: string;
+    readonly sink: Awaited<ReturnType<typeof startSink>>;
+    readonly steps: Steps;
+  },
 ): Promise<LoadRow[]> {
   const place = {
     folder: join(folder, name.replaceAll(/\W+/g, "-")),
@@ -140,7 +146,7 @@ async function relayed(
     tools: Deno.env.get("VAULTPOST_TOOLS")!,
   };
   await Deno.mkdir(place.folder, { mode: 0o755 });
-  console.error(`${RELAY.name}: ${name}`);
+  steps.begin(`${RELAY.name}: ${name}`);
   try {
     const server = { ...await start(place), name };
     try {
@@ -152,6 +158,7 @@ async function relayed(
     }
   } catch (error) {
     if (!(error instanceof CannotRun)) throw error;
+    steps.pause();
     console.log(`${name} takes no part: ${error.message}`);
     return [];
   }
@@ -179,8 +186,9 @@ async function measureRelay(): Promise<string> {
     }]),
   ];
   const rows: LoadRow[] = [];
+  using steps = new Steps(parties.length);
   try {
-    for (const party of parties) rows.push(...await relayed(party, { folder, sink }));
+    for (const party of parties) rows.push(...await relayed(party, { folder, sink, steps }));
   } finally {
     await opendkim?.stop();
     await sink.stop();

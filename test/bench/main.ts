@@ -13,6 +13,7 @@ import { startPostfix } from "./postfix.ts";
 import { CannotRun, type Place, type Server } from "./server.ts";
 import { freePort } from "../ports.ts";
 import { startSink } from "./sink.ts";
+import { Steps } from "./steps.ts";
 import { measurePairs, type Rest } from "./pairs.ts";
 import { cpuSeconds, memoryBytes } from "./processes.ts";
 import { pairTable, restTable, type Row, table } from "./table.ts";
@@ -91,14 +92,15 @@ async function run(
   sink: Awaited<ReturnType<typeof startSink>>,
 ): Promise<Row[]> {
   const rows: Row[] = [];
+  using steps = new Steps(servers.length * (1 + scenarios(scale).length));
   for (const server of servers) {
-    console.error(`End of data to 250, 20 sessions: ${server.name}`);
+    steps.begin(`End of data to 250, 20 sessions: ${server.name}`);
     rows.push({ kind: "latency", server, latency: await measureLatency(server.port) });
     await drain(server);
   }
   for (const scenario of scenarios(scale)) {
     for (const server of servers) {
-      console.error(`${scenario.name}: ${server.name}`);
+      steps.begin(`${scenario.name}: ${server.name}`);
       await new Deno.Command("sync").output(); // One server's dirty pages are not the next one's burden.
       rows.push({ kind: "load", scenario: scenario.name, server, measure: await measure(server, scenario, sink) });
     }

@@ -3,6 +3,7 @@
  * on both, and the median of the ratios of the rounds. The runs one after another of main.ts cannot say that on a busy machine.
  */
 
+import { Steps } from "./steps.ts";
 import { type Measure, measure, type Scenario } from "./load.ts";
 import type { Server } from "./server.ts";
 import type { Sink } from "./sink.ts";
@@ -37,13 +38,15 @@ export async function measurePairs(
   },
 ): Promise<PairRow[]> {
   const rows: PairRow[] = [];
+  using steps = new Steps(scenarios.length * ROUNDS);
   for (const scenario of scenarios) {
-    console.error(`${scenario.name}: two users against one process`);
+    steps.begin(`${scenario.name}: two users against one process`);
     const pairs: { readonly two: Measure; readonly one: Measure }[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       const first = await measure(round % 2 === 0 ? two : one, scenario, sink);
       const second = await measure(round % 2 === 0 ? one : two, scenario, sink);
       pairs.push(round % 2 === 0 ? { two: first, one: second } : { two: second, one: first });
+      steps.done();
     }
     const ratios = (of: (measure: Measure) => number) => pairs.map(({ two, one }) => of(two) / of(one)).sort(rising);
     const cpu = ratios(({ cpuSecondsPerThousand }) => cpuSecondsPerThousand);

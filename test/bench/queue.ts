@@ -3,6 +3,7 @@
  * real daemon for what a large queue must answer. Ends with a table; the plot goes into FILE.
  */
 
+import { Steps } from "./steps.ts";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { Scheduler } from "../../src/schedule/scheduler.ts";
@@ -157,14 +158,18 @@ function schedulerBytes(size: number): number {
   return (scheduler.bytes + heap) / scheduler.size;
 }
 
-async function measure(folder: string, size: number, hosts: Hosts): Promise<QueueCost> {
+async function measure(
+  folder: string,
+  size: number,
+  { hosts, steps }: { readonly hosts: Hosts; readonly steps: Steps },
+): Promise<QueueCost> {
   const harness = new QueueBench(folder, hosts);
   await harness.prepare();
-  console.error(`${size}: filling`);
+  steps.begin(`${size}: filling`);
   fillQueue(harness.env.SMTPD_SPOOL!, size);
   addDueMessage(harness.env.SMTPD_SPOOL!, "last", harness.user);
   await new Deno.Command("sync").output(); // The filling's dirty pages are not the daemon's burden.
-  console.error(`${size}: starting`);
+  steps.begin(`${size}: starting`);
   const started = performance.now();
   const daemon = await harness.start();
   try {
@@ -177,10 +182,10 @@ async function measure(folder: string, size: number, hosts: Hosts): Promise<Queu
     const lastIdDeliveryMs = performance.now() - started;
     while (await harness.known() < size) await new Promise((resolve) => setTimeout(resolve, 100));
     const loadedMs = performance.now() - started;
-    console.error(`${size}: accepting`);
+    steps.begin(`${size}: accepting`);
     const acceptedPerSecond = await acceptRate(harness);
     const daemonMegabytes = memoryBytes(daemon.pid) / 1e6;
-    console.error(`${size}: showing, scheduling, removing`);
+    steps.begin(`${size}: showing, scheduling, removing`);
     const probing = prober.keepOn();
     const shown = await harness.smtpctl("show", "queue");
     const scheduled = await harness.smtpctl("schedule", "domain", domainOf(1));
@@ -250,17 +255,18 @@ if (misplaced.length > 0 || sizes.some((size) => !Number.isSafeInteger(size) || 
   Deno.exit(1);
 }
 const costs: QueueCost[] = [];
-const hosts = await Hosts.open();
+const hosts = await Hosts.open(), steps = new Steps(4 * sizes.length);
 for (const size of sizes) {
   const folder = await Deno.makeTempDir({ prefix: "vaultpost-queue-" });
   await Deno.chmod(folder, 0o755);
   try {
-    costs.push(await measure(folder, size, hosts));
+    costs.push(await measure(folder, size, { hosts, steps }));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 await hosts.close();
+steps.end();
 console.log(table(costs));
 const svg = option("--svg");
 if (svg !== undefined) {

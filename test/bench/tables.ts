@@ -3,6 +3,7 @@
  * time of a lookup; and how long an alias of 10,000 recipients keeps others waiting. Each table is measured in a process of its own.
  */
 
+import { Steps } from "./steps.ts";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DatabaseSync } from "node:sqlite";
@@ -142,11 +143,15 @@ async function measureAll(): Promise<void> {
       "check by main, ms",
     );
     line("---", "---", "---", "---", "---", "---");
+    using steps = new Steps(tables.length + 2);
     for (const { name, backend, path } of tables) {
       const { checkMs, loadMs, bytesAnEntry, hitMicros, missMicros } = await measureApart(backend, path);
+      steps.pause();
       const check = backend === "file" ? "" : checkMs.toFixed(0);
       line(name, loadMs.toFixed(0), bytesAnEntry.toFixed(0), hitMicros.toFixed(1), missMicros.toFixed(1), check);
+      steps.done();
     }
+    steps.pause();
     console.log();
     line(
       `alias of ${RECIPIENTS.toLocaleString("en")} recipients`,
@@ -157,7 +162,9 @@ async function measureAll(): Promise<void> {
     line("---", "---", "---", "---");
     for (const kind of ["relayed", "local"] as const) {
       const { answerMs, others, worstMs } = await measureExpansion(folder, kind, RECIPIENTS);
+      steps.pause();
       line(kind, answerMs.toFixed(0), String(others), worstMs.toFixed(1));
+      steps.done();
     }
   } finally {
     await Deno.remove(folder, { recursive: true });

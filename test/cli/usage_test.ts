@@ -52,11 +52,14 @@ const asked: { args: string[]; stdout: RegExp }[] = [
   },
   { args: ["-h"], stdout: /^usage: smtpctl command/ },
   { args: ["--version"], stdout: /^smtpctl \(Vaultpost\) \d/ },
-  { args: ["show", "--help"], stdout: /^usage: smtpctl show damaged\n[^]*\nusage: smtpctl show status\n/ },
-  { args: ["sh", "q", "-h"], stdout: /^usage: smtpctl show queue \[<msgid>\]\n[^\n]+\n$/ },
+  {
+    args: ["show", "--help"],
+    stdout: /^usage: smtpctl show damaged \[--json\]\n[^]*\nusage: smtpctl show status \[--json\]\n/,
+  },
+  { args: ["sh", "q", "-h"], stdout: /^usage: smtpctl show queue \[<msgid>\] \[--json\]\n[^\n]+\n$/ },
   { args: ["--help", "encrypt"], stdout: /^usage: smtpctl encrypt \[<str>\]\n/ },
   { args: ["encrypt", "--scram", "--help"], stdout: /^usage: smtpctl encrypt --scram \[<str>\]\n/ },
-  { args: ["show", "message", "--help"], stdout: /^usage: smtpctl show message <msgid> \| <evpid>\n/ },
+  { args: ["show", "message", "--help"], stdout: /^usage: smtpctl show message <msgid> \| <evpid> \[--json\]\n/ },
   { args: ["remove", "7b23f1c8", "--help"], stdout: /^usage: smtpctl remove <msgid>\n/ },
 ];
 for (const { args, stdout } of asked) {
@@ -137,7 +140,8 @@ Deno.test("a reader that goes away ends --help quietly", async () => {
   assert.deepEqual([code, stderr], [0, ""]);
 });
 
-for (const script of ["start", "test", "bench", "crash", "install"]) {
+const SCRIPTS = ["start", "test", "bench", "crash", "install", "uninstall", "package", "compile", "test-packages"];
+for (const script of SCRIPTS) {
   Deno.test(`scripts/${script} --help and --version are printed on standard output`, async () => {
     for (
       const [flag, want] of [["--help", /^usage: scripts\//], ["-h", /^usage: scripts\//], [

@@ -3,6 +3,9 @@
  * was. Ends with one line of figures, and status 1 when a promise was broken.
  */
 
+import { Progress } from "../../src/cli/progress.ts";
+import { processTerminal } from "../../src/cli/terminal.ts";
+import { systemClock } from "../../src/clock.ts";
 import { suggestion } from "../../src/config/words.ts";
 import type { ProcessName } from "../../src/protocol/mod.ts";
 import { PROCESS_NAMES } from "../../src/protocol/processes.ts";
@@ -76,6 +79,14 @@ function readState(): State | null {
 }
 
 console.log(`Seed ${state.seed}, ${state.kills} kills done of ${wanted}`);
+using progress = new Progress({
+  label: "crash",
+  total: wanted,
+  unit: "kills",
+  clock: systemClock,
+  terminal: processTerminal(),
+});
+progress.set(state.kills);
 while (state.kills < wanted) {
   const kills = Math.min(BATCH, wanted - state.kills), began = performance.now();
   const result = await runBatch({ seed: state.seed, first: state.kills, kills, process });
@@ -85,8 +96,11 @@ while (state.kills < wanted) {
   state.totals = add(state.totals, result.totals);
   for (const [kind, count] of Object.entries(result.kinds)) state.kinds[kind] = (state.kinds[kind] ?? 0) + count;
   if (file !== undefined) Deno.writeTextFileSync(file, JSON.stringify(state));
+  progress.pause();
   console.log(`${state.kills} kills: ${describe(state.totals)}`);
+  progress.set(state.kills);
 }
+progress.end();
 for (const [kind, count] of Object.entries(state.kinds).sort()) {
   console.log(`  ${String(count).padStart(5)} at ${kind}`);
 }

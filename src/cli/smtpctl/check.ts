@@ -1,6 +1,8 @@
 /** `smtpctl check`: what the running daemon finds, or without one what can be seen from here; a line per finding, the worst first. */
 
 import type { Config, Environment } from "../../config/mod.ts";
+import { systemClock } from "../../clock.ts";
+import { Progress } from "../progress.ts";
 import { controlSocketPath, credentialsPath, statePath } from "../../config/paths.ts";
 import { findConfig, findProgram } from "../../config/search.ts";
 import { askControl, NotRunning } from "../../control/mod.ts";
@@ -20,8 +22,18 @@ export async function checkMain(order: CheckOrder, env: Environment, terminal: T
   const lists = blocklistsOf(order.blocklists);
   if (typeof lists === "string") return fail(terminal, lists);
   let findings: readonly Finding[] | string;
+  // Whoever watches a service by it sees nothing of this.
+  using progress = new Progress({
+    label: "check",
+    unit: "findings",
+    clock: systemClock,
+    terminal: { err: (text) => isScreen(terminal) && terminal.err(text), screen: () => terminal.screen?.() ?? null },
+    summary: "none",
+  });
   try {
-    findings = order.file === null ? await askDaemon(lists, env) : await checkHere(order.file, lists, env);
+    const found = () => progress.add();
+    findings = order.file === null ? await askDaemon(lists, env, found) : await checkHere(order.file, lists, env);
+    progress.end();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     return fail(terminal, code === "EACCES" || code === "EPERM" ? "need root privileges" : systemReasonAt(error));
@@ -41,16 +53,26 @@ export async function checkMain(order: CheckOrder, env: Environment, terminal: T
   return status;
 }
 
+function isScreen(terminal: Terminal): boolean {
+  return (terminal.screen?.() ?? null) !== null;
+}
+
 /** The worst first. */
 const SHOWN: readonly FindingLevel[] = ["error", "warning", "unknown", "info", "ok"];
 
 /** A text says why it cannot be checked. */
-async function askDaemon(blocklists: readonly string[], env: Environment): Promise<readonly Finding[] | string> {
+async function askDaemon(
+  blocklists: readonly string[],
+  env: Environment,
+  found: () => void,
+): Promise<readonly Finding[] | string> {
   const findings: Finding[] = [];
   try {
     for await (const answer of askControl(controlSocketPath(env), { do: "check", blocklists })) {
-      if ("finding" in answer) findings.push(answer.finding);
-      else if ("ok" in answer && !answer.ok) return answer.error;
+      if ("finding" in answer) {
+        findings.push(answer.finding);
+        found();
+      } else if ("ok" in answer && !answer.ok) return answer.error;
     }
     return findings;
   } catch (error) {

@@ -142,8 +142,15 @@ function help(words: readonly string[], terminal: Terminal): number {
   const found = commandsWith(COMMANDS, words);
   if (!found.ok) return unknown(words, found, terminal);
   const rows = describeCommands(found.value);
-  terminal.out(rows.map(([term, about]) => `usage: smtpctl ${term}\n${about}\n`).join("\n"));
+  terminal.out(
+    rows.map(([term, about]) => `usage: smtpctl ${term}${hasForm(term) ? " [--json]" : ""}\n${about}\n`).join("\n"),
+  );
   return 0;
+}
+
+/** Has the command with these words a form in JSON? */
+function hasForm(term: string): boolean {
+  return Object.keys(JSON_FORMS).some((words) => term === words || term.startsWith(`${words} `));
 }
 
 function unknown(

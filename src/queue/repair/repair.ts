@@ -72,8 +72,12 @@ export function keepTornLog(spool: string, now: number): string | null {
   return copy;
 }
 
-/** `now` in ms since the epoch. Throws when too many damaged files lie there, or there is no room for the copy. */
-export async function repair(spool: string, now: number): Promise<Repaired> {
+/** `now` in ms since the epoch. `oncopied` is told now and then how many rows are copied. Throws when too many damaged files lie there, or there is no room for the copy. */
+export async function repair(
+  spool: string,
+  now: number,
+  oncopied: (rows: number) => void = () => {},
+): Promise<Repaired> {
   const kept = namesIn(spool).filter((name) => name.startsWith(DAMAGED) && !/-(wal|shm)$/.test(name));
   if (kept.length >= MAX_KEPT_FILES) {
     const times = kept.length + 1;
@@ -88,7 +92,7 @@ export async function repair(spool: string, now: number): Promise<Repaired> {
   target.exec("PRAGMA synchronous = OFF");
   let result: Omit<Repaired, "kept">;
   try {
-    const found = await copyTables(`${spool}/queue.db`, target);
+    const found = await copyTables(`${spool}/queue.db`, target, oncopied);
     if (found.gaps.chunks === 0 && found.gaps.loose === 0) restoreMessages(target);
     result = { ...found, damaged: noteDamage(target, now) };
   } catch (error) {
@@ -137,7 +141,11 @@ function sync(path: string): void {
   file.syncSync();
 }
 
-async function copyTables(path: string, target: DatabaseSync): Promise<Omit<Repaired, "kept" | "damaged">> {
+async function copyTables(
+  path: string,
+  target: DatabaseSync,
+  oncopied: (rows: number) => void,
+): Promise<Omit<Repaired, "kept" | "damaged">> {
   const rows: Record<string, number> = {}, gaps: Record<string, number> = {};
   let source: DatabaseSync | null = null;
   try {
@@ -145,7 +153,7 @@ async function copyTables(path: string, target: DatabaseSync): Promise<Omit<Repa
     for (const table of TABLES) {
       rows[table.name] = 0;
       gaps[table.name] = 0;
-      await copyTable(source, target, table, rows, gaps);
+      await copyTable(source, target, { table, rows, gaps, oncopied });
     }
   } catch (error) {
     // Not even the list of tables can be read: the old file is all there is. An error of the new one is another matter.
@@ -163,9 +171,12 @@ async function copyTables(path: string, target: DatabaseSync): Promise<Omit<Repa
 async function copyTable(
   source: DatabaseSync,
   target: DatabaseSync,
-  table: Place,
-  rows: Record<string, number>,
-  gaps: Record<string, number>,
+  { table, rows, gaps, oncopied }: {
+    readonly table: Place;
+    readonly rows: Record<string, number>;
+    readonly gaps: Record<string, number>;
+    readonly oncopied: (rows: number) => void;
+  },
 ): Promise<void> {
   const reader = Reader.open(source, target, table);
   if (reader === null) return void gaps[table.name]!++;
@@ -184,7 +195,9 @@ async function copyTable(
       else gaps[table.name]!++;
     }
     target.exec("COMMIT");
-    if (turn.over) await turn.giveWay();
+    if (!turn.over) continue;
+    oncopied(Object.values(rows).reduce((sum, count) => sum + count, 0));
+    await turn.giveWay();
   }
 }
 

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { availableParallelism } from "node:os";
 import { memoryBytes, watchMemory } from "../processes.ts";
 import { type Server } from "../server.ts";
+import { Steps } from "../steps.ts";
 import { freePort } from "../../ports.ts";
 import { startVaultpost } from "../vaultpost.ts";
 import { ATTACKS } from "./attacks.ts";
@@ -61,9 +62,13 @@ async function measured(server: Server, clients: GoodClients): Promise<Probe | n
   }
 }
 
-async function suffer(server: Server, attack: (typeof ATTACKS)[number], checkedPort: number): Promise<Row> {
+async function suffer(
+  server: Server,
+  attack: (typeof ATTACKS)[number],
+  { checkedPort, steps }: { readonly checkedPort: number; readonly steps: Steps },
+): Promise<Row> {
   const { name, because, checked = false } = attack;
-  console.error(`${name}: ${because}`);
+  steps.begin(`${name}: ${because}`);
   const clients = await GoodClients.connect(server.port);
   const before = memoryBytes(server.pid);
   const memory = watchMemory(server.pid);
@@ -147,12 +152,14 @@ async function sufferAll(): Promise<void> {
   const server = await startVaultpost(place, pair, `listen on 127.0.0.1 port ${checkedPort} mail-auth\n`);
   const rows: Row[] = [];
   try {
-    console.error("quiet");
+    using steps = new Steps(1 + attacks.length);
+    steps.begin("quiet");
     const clients = await GoodClients.connect(server.port);
     await clients.measure(2000); // What is loaded once is loaded.
     const quiet = (await measured(server, clients))!;
     clients.close();
-    for (const attack of attacks) rows.push(await suffer(server, attack, checkedPort));
+    for (const attack of attacks) rows.push(await suffer(server, attack, { checkedPort, steps }));
+    steps.end();
     console.log(
       `\n${availableParallelism()} cores, ${new Date().toISOString().slice(0, 10)}; bound of p99: ${BOUND}×.\n`,
     );
