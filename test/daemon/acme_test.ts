@@ -10,6 +10,7 @@ import type { AcmeOrder, Pki } from "../../src/config/mod.ts";
 import type { AcmeCertificate, AcmeToMain, MainToAcme } from "../../src/protocol/mod.ts";
 import { selfSignedCertificate } from "../../src/tls/mod.ts";
 import { systemClock } from "../../src/clock.ts";
+import { listenWarnings } from "../../src/daemon/checks/advise.ts";
 import { freePort } from "../ports.ts";
 
 const NOW = Date.now(), DAY = 86_400_000;
@@ -191,6 +192,12 @@ Deno.test("the port is open from listen to unlisten, and one that is taken is ex
     assert.equal(posted[0]!.type, "session");
     client.destroy();
     const other = setUp(folder, { listen: { address: "127.0.0.1", port } });
+    const env = { get: (name: string) => name === "SMTPD_SOCKET" ? `${folder}/none.sock` : undefined };
+    const { pki } = other.config, at = { "pki mx.example.org": { file: "c", line: 7 } };
+    assert.match(
+      (await listenWarnings({ pki, declared: at, admin: null } as never, env, [])).join("\n"),
+      /^c:7: warning: cannot listen on 127\.0\.0\.1:\d+: the address is in use .* let it pass \/\.well-known/,
+    );
     const taken = await other.ask({ type: "listen", ...PKI }) as { error: string };
     assert.match(
       taken.error,

@@ -4,7 +4,7 @@
  */
 
 import { dirname } from "node:path";
-import type { AcmeOrder, Config } from "../../config/mod.ts";
+import type { AcmeChallenge, AcmeOrder, Config, SourceLine } from "../../config/mod.ts";
 import { systemReason } from "../../events/mod.ts";
 import type { AcmeAccount, AcmeCertificate } from "../../protocol/mod.ts";
 import { removeIfPresent } from "../claim.ts";
@@ -12,6 +12,7 @@ import { Fatal, gatherNow } from "../fatal.ts";
 import { loadAuthority, loadPair, placed, readIfPresent } from "../files.ts";
 import { reasonAgainst } from "../programs.ts";
 
+const ANY_ADDRESS = "0.0.0.0";
 const FOLDER_MODE = 0o700, FILE_MODE = 0o600;
 
 /** A `pki` line with `acme`. */
@@ -50,6 +51,28 @@ export function checkAcme(config: Pick<Config, "pki" | "declared">): void {
       ];
     }),
   );
+}
+
+/** Where it is listened for authorities, each place once, with the line of the first that has it, and what to do when it cannot be had. */
+export function acmePlaces(
+  config: Pick<Config, "pki" | "declared">,
+): { readonly address: string; readonly port: number; readonly at: SourceLine | undefined; readonly advice: string }[] {
+  const places = acmeLines(config).filter(({ order }) => order.challenge !== "dns-01").map(({ name, order }) => ({
+    address: order.listen.address ?? ANY_ADDRESS,
+    port: order.listen.port,
+    at: config.declared[`pki ${name}`],
+    advice: elsewhere(order.challenge),
+  }));
+  return places.filter(({ address, port }, at) =>
+    places.findIndex((one) => one.address === address && one.port === port) === at
+  );
+}
+
+/** What to do where another program has the port of a challenge, for the end of a message. */
+export function elsewhere(challenge: AcmeChallenge): string {
+  return challenge === "http-01"
+    ? '; where a web server has the port, let it pass /.well-known/acme-challenge/ on, and say where to with "listen on 127.0.0.1 port NUMBER"'
+    : '; where a web server has the port, use http-01 or dns-01, or let it pass TLS of "acme-tls/1" on to "listen on 127.0.0.1 port NUMBER"';
 }
 
 /** What the acme isolate starts with. Without `files` nothing of the state is read: for a check. Throws Fatal. */

@@ -12,7 +12,7 @@ import { connectSocket, detachDescriptor } from "../../sockets/mod.ts";
 import type { MainChannel } from "../../supervisor/mod.ts";
 import { Fatal } from "../fatal.ts";
 import { openServer, type Place } from "../sockets/listeners.ts";
-import { accountFile, acmeCertificates, type AcmeLine, acmeLines, putOffFile, store } from "./acme_files.ts";
+import { accountFile, acmeCertificates, type AcmeLine, acmeLines, elsewhere, putOffFile, store } from "./acme_files.ts";
 import { type HookRun, Hooks } from "./hook.ts";
 import { checkObtained } from "./obtained.ts";
 
@@ -247,11 +247,4 @@ export class AcmeRequests {
     this.#tokens--;
     return true;
   }
-}
-
-/** What to do where the port is taken. */
-function elsewhere(challenge: string): string {
-  return challenge === "http-01"
-    ? '; where a web server has the port, let it pass /.well-known/acme-challenge/ on, and say where to with "listen on 127.0.0.1 port NUMBER"'
-    : '; where a web server has the port, use http-01 or dns-01, or let it pass TLS of "acme-tls/1" on to "listen on 127.0.0.1 port NUMBER"';
 }

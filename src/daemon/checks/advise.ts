@@ -11,6 +11,7 @@ import type { Listener } from "../../protocol/mod.ts";
 import { readTableBytes } from "../../lookup/mod.ts";
 import { parsePasswd } from "../../tables/mod.ts";
 import { certificateWarnings } from "./certificate_advice.ts";
+import { acmePlaces } from "../acme/acme_files.ts";
 import { Fatal } from "../fatal.ts";
 import { readIfPresent } from "../files.ts";
 import { commandUser } from "../programs.ts";
@@ -127,7 +128,7 @@ export function serverNameWarnings(config: Config, name: string): string[] {
 }
 
 /**
- * `file:line: warning: …` for each listener, the admin page included, that could not listen if the daemon was started now. None while a daemon
+ * `file:line: warning: …` for each listener, the admin page and the ports of challenges of ACME included, that could not listen if the daemon was started now. None while a daemon
  * answers on the control socket: it holds them.
  */
 export async function listenWarnings(
@@ -138,14 +139,16 @@ export async function listenWarnings(
   if (await isRunning(controlSocketPath(env))) return [];
   const admin = config.admin === null ? [] : [{ ...config.admin, at: config.declared["admin listen"] }];
   const warnings: string[] = [];
-  for (const place of [...listeners.filter(({ socket }) => !socket), ...admin]) {
+  const own = listeners.filter(({ socket }) => !socket);
+  for (const place of [...own, ...admin, ...acmePlaces(config)]) {
     try {
       const server = await openServer(place, 1, (socket) => socket.destroy(), () => {});
       await new Promise((resolve) => server.close(resolve));
     } catch (error) {
       if (!(error instanceof Fatal)) throw error;
       const prefix = place.at === undefined ? "" : `${place.at.file}:${place.at.line}: `;
-      warnings.push(`${prefix}warning: ${error.message.replace(prefix, "")}`);
+      const advice = "advice" in place ? place.advice : "";
+      warnings.push(`${prefix}warning: ${error.message.replace(prefix, "")}${advice}`);
     }
   }
   return warnings;
