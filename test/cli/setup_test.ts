@@ -480,3 +480,30 @@ Deno.test("smtpctl setup starts nothing while smtpd runs, while another server h
     match(bad.stdout, /smtpd -n: smtpd\.conf:1: wrong/);
   });
 });
+Deno.test("smtpctl setup has a daemon that runs by the unchanged example read the new configuration", async () => {
+  await withFolder(async (folder) => {
+    const socket = `${folder}/c.sock`, ran: string[] = [], requests: string[] = [];
+    const config = `${folder}/host/etc/vaultpost/smtpd.conf`, example = "# an example\n";
+    Deno.mkdirSync(`${folder}/host/etc/vaultpost`, { recursive: true });
+    Deno.writeTextFileSync(config, example);
+    const around = {
+      isExample: (path: string) => path === config && Deno.readTextFileSync(path) === example,
+      run: (program: string, args: readonly string[]) => {
+        ran.push([program, ...args].join(" "));
+        return Promise.resolve({ code: 0, text: "configuration OK" });
+      },
+    };
+    await withServer(socket, (client) => {
+      client.setEncoding("utf8");
+      client.on("data", (line) => {
+        requests.push(String(line));
+        client.end('{"ok":true}\n');
+      });
+    }, async () => {
+      const done = await setup([...ALL, "--root", `${folder}/host`], { around, env: { SMTPD_SOCKET: socket } });
+      match(done.stdout, /smtpd has the new configuration\.\nThe test mail to postmaster@example\.org was not taken/);
+    });
+    deepEqual(requests, ['{"do":"reload"}\n']);
+    deepEqual(ran.map((one) => one.split(" ")[1]), ["-n"], "nothing else is started");
+  });
+});

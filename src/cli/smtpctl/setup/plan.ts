@@ -131,7 +131,7 @@ function configText({ answers, places, keys, ipv6, date }: PlanInput): string {
   const spoken = `pki ${hostname} hostname ${hostname}`;
   return [
     `# smtpd.conf(5) of ${hostname}, the mail host of ${domain}. Written by smtpctl setup on ${date}; change it as you like.`,
-    "# Check it with: smtpd -n        See whether all is well with: smtpctl check",
+    "# Check it with: smtpd -n        Have it read again with: smtpctl reload        See whether all is well with: smtpctl check",
     "",
     ...certificateLines(certificate, hostname, places),
     "",

@@ -2,7 +2,7 @@
 
 import type { Environment } from "../../../config/mod.ts";
 import { controlSocketPath } from "../../../config/paths.ts";
-import { connectControl, NotRunning } from "../../../control/mod.ts";
+import { askControl, connectControl, NotRunning } from "../../../control/mod.ts";
 import { safeText, systemReason } from "../../../events/mod.ts";
 import type { Clock } from "../../../clock.ts";
 import type { Terminal } from "../../terminal.ts";
@@ -68,6 +68,13 @@ async function start(
   { env, around }: StartDeps,
 ): Promise<{ readonly fault: string | null; readonly text: string }> {
   const unit = around.hasUnit() && !isTrial, running = await answers(controlSocketPath(env));
+  if (running && !unit) {
+    const fault = await reload(controlSocketPath(env));
+    return {
+      fault: fault && `smtpd does not take the new configuration: ${fault}`,
+      text: "smtpd has the new configuration.",
+    };
+  }
   const { code, text } = unit
     ? await run(around, "systemctl", running ? ["restart", UNIT] : ["enable", "--now", UNIT])
     : await runSmtpd(around, isTrial ? ["-f", config] : []);
@@ -76,6 +83,18 @@ async function start(
     fault: code === 0 ? null : `smtpd does not start: ${text}`,
     text: running ? `smtpd is started again (${UNIT}).` : done,
   };
+}
+
+/** Has the running daemon read its configuration again. Returns why it does not; null when it does. */
+async function reload(path: string): Promise<string | null> {
+  try {
+    for await (const answer of askControl(path, { do: "reload" })) {
+      if ("ok" in answer) return answer.ok ? null : answer.error;
+    }
+    return "it broke off";
+  } catch (error) {
+    return systemReason(error);
+  }
 }
 
 async function runSmtpd(around: Surroundings, args: readonly string[]) {
@@ -99,7 +118,7 @@ async function reasonNotToStart(
 ): Promise<string | null> {
   const mail = `send a first mail: printf 'Subject: first\\n\\nHello.\\n' | sendmail postmaster@${domain}`;
   const running = await answers(controlSocketPath(env));
-  if (running && (!replaced || !start || !around.hasUnit())) {
+  if (running && (!replaced || !start)) {
     return `smtpd runs already, as it was configured before: smtpctl stop, start it again, then ${mail}`;
   }
   if (isTrial && !env.get("SMTPD_SOCKET")) {
