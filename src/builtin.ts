@@ -1,6 +1,7 @@
 /** Modules of the runtime that are loaded when they are first used: isolates and tools that do not use them start in half the time. */
 
 import type buffer from "node:buffer";
+import type fs from "node:fs";
 import type net from "node:net";
 import type path from "node:path";
 import type timers from "node:timers";
@@ -9,6 +10,7 @@ import type url from "node:url";
 
 interface Modules {
   readonly "node:buffer": typeof buffer;
+  readonly "node:fs": typeof fs;
   readonly "node:net": typeof net;
   readonly "node:path": typeof path;
   readonly "node:timers": typeof timers;

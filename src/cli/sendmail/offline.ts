@@ -3,16 +3,13 @@
  * First line: the arguments, joined by bars; then the message.
  */
 
-import fs from "node:fs";
+import { builtin } from "../../builtin.ts";
 import { formatDate } from "../../date.ts";
 import { systemReason } from "../../events/mod.ts";
-import { basename, join } from "node:path";
 import { composeMessage, headerRecipients, headerSender, normalizeLines, parseDraft } from "./compose.ts";
 import { findPerson, formatFrom, fullNameOf, qualify, qualifyAll } from "./identity.ts";
 import { readSendmailOptions, type SendmailOptions } from "./options.ts";
 import { submit } from "./submission.ts";
-
-const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
 
 /** Folder of the waiting files. Mode 1733: each user may leave mail, and none can read or remove another's. */
 export const OFFLINE_FOLDER = "offline";
@@ -36,12 +33,14 @@ export function offlineArguments(options: SendmailOptions, recipients: readonly 
  * link there. Returns its descriptor. Throws when what is there is no folder.
  */
 export function openOfflineFolder(spool: string): number {
-  const folder = join(spool, OFFLINE_FOLDER);
+  const folder = `${spool}/${OFFLINE_FOLDER}`;
   try {
     Deno.mkdirSync(folder);
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
+  // Not at the top: sendmail only writes here, and is to start quickly.
+  const fs = builtin("node:fs"), { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
   const descriptor = fs.openSync(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
     const uid = Deno.uid(), gid = Deno.gid();
@@ -57,9 +56,9 @@ export function openOfflineFolder(spool: string): number {
 /** Saves a message in `spool`, synced, mode 0600. Throws when the folder is missing, closed to us, or a link, behind which root could write anywhere. */
 export async function saveOffline(spool: string, args: readonly string[], message: Uint8Array): Promise<void> {
   const random = Array.from(crypto.getRandomValues(new Uint8Array(10)), (octet) => (octet % 36).toString(36)).join("");
-  const folder = join(spool, OFFLINE_FOLDER);
+  const folder = `${spool}/${OFFLINE_FOLDER}`;
   if (!(await Deno.lstat(folder)).isDirectory) throw new Error(`${folder} is not a folder`);
-  const path = join(folder, `${Math.floor(Date.now() / 1000)}.${random}`);
+  const path = `${folder}/${Math.floor(Date.now() / 1000)}.${random}`;
   using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
   try {
     await writeAll(file, new TextEncoder().encode(args.join("|") + "\n"));
@@ -90,18 +89,23 @@ export interface ReplayOptions {
 /** Submits every waiting file, oldest first. What the daemon does not take stays for the next start. Answers how many were taken. */
 export async function replayOffline(options: ReplayOptions): Promise<number> {
   let taken = 0;
-  for (const path of await waiting(join(options.spool, OFFLINE_FOLDER))) {
+  for (const path of await waiting(`${options.spool}/${OFFLINE_FOLDER}`)) {
     try {
       const reason = await replay(path, options);
       if (reason === null) {
-        await options.remove(basename(path));
+        await options.remove(nameOf(path));
         taken++;
-      } else options.log("warn", `warn: offline message ${basename(path)} stays: ${reason}`);
+      } else options.log("warn", `warn: offline message ${nameOf(path)} stays: ${reason}`);
     } catch (error) {
-      options.log("warn", `warn: offline message ${basename(path)} stays: ${systemReason(error)}`);
+      options.log("warn", `warn: offline message ${nameOf(path)} stays: ${systemReason(error)}`);
     }
   }
   return taken;
+}
+
+/** The last part of a path. */
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 async function waiting(folder: string): Promise<string[]> {
@@ -113,7 +117,7 @@ async function waiting(folder: string): Promise<string[]> {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  return names.sort((a, b) => parseInt(a) - parseInt(b) || (a < b ? -1 : 1)).map((name) => join(folder, name));
+  return names.sort((a, b) => parseInt(a) - parseInt(b) || (a < b ? -1 : 1)).map((name) => `${folder}/${name}`);
 }
 
 /** null when the daemon took it, else why not. */
