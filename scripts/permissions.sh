@@ -55,6 +55,7 @@ become() {
       umask 022
       # How it starts itself again to go into the background.
       export SMTPD_SCRIPT="$root/scripts/smtpd"
+      cache_modules
       # read, write: the config names the files. net: listeners, relays, resolvers. run: mda commands, table programs. ffi: whose the other end of
       # the control socket is; RSA of OpenSSL. The isolates get these apart, each its own.
       # Small nurseries: every isolate has its own, and what lives short dies in the processor's cache.
