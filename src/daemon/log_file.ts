@@ -12,6 +12,7 @@ const MAX_WAITING_CHARS = 4 * 1024 * 1024;
 /** The end of the daemon waits for so long for what is not written. */
 const CLOSE_LIMIT_MS = 2_000;
 const MODE = 0o640;
+const OTHERS_WRITE = 0o002, STICKY = 0o1000;
 
 /** What of an open file is needed. */
 export type LogFileHandle = Pick<Deno.FsFile, "write" | "close">;
@@ -28,7 +29,12 @@ export interface LogFileOptions {
 /** Returns why there can be no log in a file of this path; null when nothing is known against it. Changes nothing. */
 export function logFileFault(path: string): string | null {
   try {
-    if (!Deno.statSync(dirname(path)).isDirectory) return `${dirname(path)} is no folder`;
+    const { isDirectory, mode } = Deno.statSync(dirname(path));
+    if (!isDirectory) return `${dirname(path)} is no folder`;
+    // In a sticky one the kernel lets nobody lead root elsewhere by a link.
+    if (((mode ?? 0) & OTHERS_WRITE) !== 0 && ((mode ?? 0) & STICKY) === 0) {
+      return `all users may write into ${dirname(path)}: chmod o-w it`;
+    }
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
       return `there is no folder ${dirname(path)}: make it, only root should be able to write into it`;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { JSON_FORMS } from "../../src/cli/smtpctl/json_fields.ts";
 import * as records from "../../src/control/records.ts";
 import type { ListedEnvelope } from "../../src/control/mod.ts";
-import { safeJson } from "../../src/events/mod.ts";
+import { safeJson, Stats } from "../../src/events/mod.ts";
 import { evpid } from "../ids.ts";
 
 const envelope: ListedEnvelope = {
@@ -60,6 +60,10 @@ Deno.test("show envelope: strangers' controls are escaped in the line, and read 
   assert.match(line, /^[ -~]*$/);
   assert.deepEqual(JSON.parse(line), JSON.parse(JSON.stringify(record)));
   assert.deepEqual([record.status, (record.dsn as { notify: unknown }).notify], ["4.2.1", ["success", "delay"]]);
+});
+
+Deno.test("monitor prints its samples as they are", () => {
+  assert.deepEqual(keys(new Stats().sample()), names("monitor"));
 });
 
 Deno.test("the others have the names of smtpctl(8) too", () => {

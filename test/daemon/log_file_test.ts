@@ -122,6 +122,11 @@ Deno.test("what there is against a path is said in a sentence", async () => {
     assert.equal(logFileFault(join(folder, "new")), null);
     assert.match(logFileFault(join(folder, "link"))!, /is a link/);
     assert.match(logFileFault(folder)!, /is no file/);
+    await Deno.mkdir(join(folder, "open"));
+    await Deno.chmod(join(folder, "open"), 0o777);
+    assert.match(logFileFault(join(folder, "open/log"))!, /all users may write into .*open: chmod o-w it/);
+    await Deno.chmod(join(folder, "open"), 0o1777);
+    assert.equal(logFileFault(join(folder, "open/log")), null);
     assert.match(logFileFault(join(folder, "no/log"))!, /there is no folder/);
     assert.match(logFileFault(join(folder, "file/log"))!, /file is no folder/);
   } finally {

@@ -66,23 +66,23 @@ Deno.test("log to file and journald: rotation and truncation under load lose no 
     await withDaemon({ config, twoUsers, env: { SMTPD_JOURNAL: socket } }, async (daemon) => {
       const messages = () => daemon.log.filter((line) => / smtp message /.test(line)).length;
       await test.step("a file that is moved away is begun anew by SIGUSR1", async () => {
-        let mail = Promise.all([send(daemon, 20), send(daemon, 20)]).then(() => false);
-        for (let turn = 0, more = true; more || turn < 3; turn++) {
+        const mail = Promise.all([send(daemon, 20), send(daemon, 20)]);
+        for (let turn = 0; turn < 10; turn++) {
+          await until("more mail", () => Promise.resolve(messages() >= 4 * turn));
           await Deno.rename(json, `${json}.${turn}`);
           Deno.kill(daemon.pid, "SIGUSR1");
           await until("the new file", () => Deno.stat(json).then(({ size }) => size > 0, () => false));
-          more = await Promise.race([mail, Promise.resolve(true)]);
-          if (turn > 100) mail = Promise.reject(new Error("The mail does not end"));
         }
         await mail;
-        await daemon.logged(/^\S+ smtp disconnected/, 2);
+        await daemon.logged(/^\S+ smtp disconnected/, 0, 2);
         const all: Line[] = [];
         const read = async () => {
           const names = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.includes("json"));
           assert.ok(names.length > 3);
           const lines = await Promise.all(names.map((name) => linesOf(join(folder, name))));
           all.splice(0, all.length, ...lines.flat().map((line) => JSON.parse(line)));
-          return all.filter(({ event }) => event === "delivery").length >= 40;
+          const count = (wanted: string) => all.filter(({ event }) => event === wanted).length;
+          return count("delivery") >= 40 && count("smtp-disconnected") >= 2;
         };
         await until("all lines", read);
         assert.equal(messages(), 40);
@@ -132,7 +132,7 @@ Deno.test("log to file and journald: rotation and truncation under load lose no 
   }
 });
 
-Deno.test("behind Landlock, too, files of the log are opened again", async () => {
+Deno.test("behind Landlock, too, files of the log are opened again, and SIGHUP changes where it goes", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const file = join(folder, "smtpd.log");
@@ -142,8 +142,17 @@ Deno.test("behind Landlock, too, files of the log are opened again", async () =>
       await Deno.rename(file, `${file}.1`);
       Deno.kill(daemon.pid, "SIGUSR1");
       await daemon.logged(/^info: SIGUSR1: the files of the log are opened again$/);
+      await Deno.writeTextFile(daemon.configFile, config(daemon).replace(`"${file}"`, `"${file}.json" format json`));
+      Deno.kill(daemon.pid, "SIGHUP");
+      await daemon.logged(/was read again/);
+      const client = await Client.connect(daemon.port);
+      await client.say("EHLO client.example.com", "250");
+      await client.say("QUIT", "221");
+      client.close();
+      await until("the session", async () => (await linesOf(`${file}.json`)).some((line) => /"smtp-dis/.test(line)));
     });
-    assert.match((await linesOf(file)).at(-1)!, /: Exiting$/);
+    assert.ok(!(await Deno.readTextFile(file)).includes("smtp connected"), "the old file gets nothing more");
+    assert.equal(JSON.parse((await linesOf(`${file}.json`)).at(-1)!).text, "Exiting");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
