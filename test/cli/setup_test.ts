@@ -144,6 +144,7 @@ function fakeSurroundings(more: Partial<Surroundings> = {}): Surroundings {
     probe: (domain) => Promise.resolve(`Tried ${domain}.`),
     ownDomain: () => "example.org",
     callingUser: () => "alice",
+    isFolder: () => true,
     makeKeys: () => KEYS,
     isExample: () => false,
     missingUsers: () => [],
@@ -305,8 +306,12 @@ Deno.test("smtpctl setup puts its configuration in the place of an example that 
     const path = `${folder}/etc/vaultpost/smtpd.conf`;
     Deno.mkdirSync(`${folder}/etc/vaultpost`, { recursive: true });
     Deno.writeTextFileSync(path, "# an example\n");
+    Deno.writeTextFileSync(`${folder}/etc/mailname`, "other.example\n");
     const around = { isExample: (one: string) => one === path };
-    equal((await setup([...ALL, "--root", folder], { around })).code, 0);
+    const done = await setup([...ALL, "--root", folder], { around });
+    equal(done.code, 0);
+    ok(done.stdout.includes(`\n${folder}/etc/mailname is there already, and stays as it is.\n`));
+    equal(Deno.readTextFileSync(`${folder}/etc/mailname`), "other.example\n");
     match(Deno.readTextFileSync(path), /^# smtpd\.conf\(5\) of mail\.example\.org/);
   });
 });
@@ -416,6 +421,8 @@ Deno.test("a mail server that is installed, or that listens, is found", async ()
     },
   });
   match(taken.stdout, /another server listens, which says "220 old\.example ESMTP Postfix"\. Installed: Postfix\./);
+  const homeless = await setup([...ALL, "--dry-run"], { around: { isFolder: () => false } });
+  match(homeless.stdout, /^Warning: alice has no home \(\/home\/alice\), and mail would wait: .*--mailbox mbox\.$/m);
   match(taken.stdout, /from outside: cannot be seen from here[^\n]*nc -vz mail\.example\.org 25/);
   match(taken.stdout, /name of 192\.0\.2\.25: host\.provider\.example; it should be mail\.example\.org/);
 });

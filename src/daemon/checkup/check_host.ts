@@ -27,7 +27,7 @@ import {
 } from "../../checkup/mod.ts";
 import { about } from "../../findings/mod.ts";
 import { publishedAs, recordName } from "../../dkim_keys/mod.ts";
-import type { DnsAnswer } from "../../mail_auth/dns.ts";
+import type { DnsAnswer, DnsMx } from "../../mail_auth/dns.ts";
 import { checkDmarc } from "../../mail_auth/dmarc/mod.ts";
 import { checkSpf } from "../../mail_auth/spf/mod.ts";
 import { familyOf, hostPort, isPublicAddress } from "../../net/mod.ts";
@@ -206,48 +206,72 @@ class NameChecks {
   }
 
   async #domain(domain: string, addresses: readonly string[]): Promise<readonly Finding[]> {
-    const { hosts, receives, sends, relays } = this.#subjects, { now, serverName } = this.#deps;
+    const { hosts, receives, sends, relays } = this.#subjects, { serverName } = this.#deps;
     const [host = serverName] = hosts;
-    const mx = await this.#dns.mx(domain);
-    const exchangers = mx.kind === "records" ? mx.records.map((one) => one.host).filter((one) => one !== "") : [];
-    const ours = await Promise.all(
-      exchangers.map(async (one) =>
-        hosts.includes(one) || (await this.#addressesOf(one)).some((address) => addresses.includes(address))
-          ? [one]
-          : []
-      ),
-    );
-    const spf = relays
-      ? await Promise.all(addresses.map(async (address) => ({
-        address,
-        verdict: await checkSpf(
-          { client: address, helo: host, sender: `postmaster@${domain}`, receiver: host, now: now() },
-          this.#dns,
-        ),
-      })))
-      : [];
-    const dmarc = await checkDmarc(
-      { from: { kind: "one", domain }, spf: { result: "pass", domain }, dkim: [] },
-      this.#dns,
-    );
-    const mtaSts = await this.#dns.txt(`_mta-sts.${domain}`);
+    // At once: name servers that do not answer take their time for each question.
+    const [[mx, ours], spf, dmarc, [mtaSts, mtaStsHost], tlsRpt] = await Promise.all([
+      this.#exchangers(domain, addresses),
+      this.#spf(relays ? addresses : [], { helo: host, sender: `postmaster@${domain}` }),
+      checkDmarc({ from: { kind: "one", domain }, spf: { result: "pass", domain }, dkim: [] }, this.#dns),
+      this.#mtaSts(domain),
+      this.#dns.txt(`_smtp._tls.${domain}`),
+    ]);
     return domainFindings({
       domain,
       receives: receives.includes(domain),
       sends: sends.includes(domain),
       mx,
-      ours: ours.flat(),
+      ours,
       host,
       spf,
       dmarc: {
         result: dmarc.result,
         reason: dmarc.reason,
-        record: dmarc.record === null ? null : { policy: dmarc.record.p, reports: dmarc.record.rua.length > 0 },
+        record: dmarc.record === null
+          ? null
+          : { policy: dmarc.policy ?? dmarc.record.p, reports: dmarc.record.rua.length > 0 },
       },
       mtaSts,
-      mtaStsHost: mtaSts.kind === "records" ? await this.#dns.addresses(`mta-sts.${domain}`, 4) : null,
-      tlsRpt: await this.#dns.txt(`_smtp._tls.${domain}`),
+      mtaStsHost,
+      tlsRpt,
     });
+  }
+
+  /** MX records, and which of the exchangers have one of our addresses. */
+  async #exchangers(
+    domain: string,
+    addresses: readonly string[],
+  ): Promise<readonly [DnsAnswer<DnsMx>, readonly string[]]> {
+    const { hosts } = this.#subjects;
+    const mx = await this.#dns.mx(domain);
+    const exchangers = mx.kind === "records" ? mx.records.map((one) => one.host).filter((one) => one !== "") : [];
+    const ours = await Promise.all(exchangers.map(async (one) => {
+      const isOurs = hosts.includes(one) ||
+        (await this.#addressesOf(one)).some((address) => addresses.includes(address));
+      return isOurs ? [one] : [];
+    }));
+    return [mx, ours.flat()];
+  }
+
+  /** What SPF says of a sender from each address. */
+  #spf(addresses: readonly string[], { helo, sender }: { readonly helo: string; readonly sender: string }) {
+    const now = this.#deps.now();
+    return Promise.all(addresses.map(async (address) => ({
+      address,
+      verdict: await checkSpf({ client: address, helo, sender, receiver: helo, now }, this.#dns),
+    })));
+  }
+
+  /** The record of MTA-STS, and where its policy would be served; null where there is no record. */
+  async #mtaSts(domain: string): Promise<readonly [DnsAnswer<string>, DnsAnswer<string> | null]> {
+    const record = await this.#dns.txt(`_mta-sts.${domain}`);
+    return [record, record.kind === "records" ? await this.#anyAddress(`mta-sts.${domain}`) : null];
+  }
+
+  /** Addresses of either family. */
+  async #anyAddress(name: string): Promise<DnsAnswer<string>> {
+    const [four, six] = await Promise.all([this.#dns.addresses(name, 4), this.#dns.addresses(name, 6)]);
+    return four.kind === "none" || six.kind === "records" ? six : four;
   }
 
   async #dkim(): Promise<readonly Finding[]> {
@@ -274,26 +298,26 @@ class NameChecks {
     const shown = certificateFacts(config, serverName, now()).filter(({ hosts }) => hosts.includes(host)).flatMap((
       { pem },
     ) => typeof pem === "string" ? [pem] : []);
-    const spf = relays
-      ? await Promise.all(addresses.map(async (address) => ({
-        address,
-        result:
-          (await checkSpf({ client: address, helo: host, sender: "", receiver: host, now: now() }, this.#dns)).result,
-      })))
-      : [];
+    const [four, six, spf, tlsa, caa] = await Promise.all([
+      this.#dns.addresses(host, 4),
+      this.#dns.addresses(host, 6),
+      this.#spf(relays ? addresses : [], { helo: host, sender: "" }),
+      records("tlsa", `_25._tcp.${host}`),
+      this.#caa(host),
+    ]);
     return hostFindings({
       host,
-      four: await this.#dns.addresses(host, 4),
-      six: await this.#dns.addresses(host, 6),
+      four,
+      six,
       own,
-      spf,
-      tlsa: await records("tlsa", `_25._tcp.${host}`),
+      spf: spf.map(({ address, verdict }) => ({ address, result: verdict.result })),
+      tlsa,
       listens,
       fits: (record) => {
         const results = shown.map((pem) => tlsaFits(record, pem));
         return results.includes(true) ? true : results.includes(false) ? false : null;
       },
-      caa: await this.#caa(host),
+      caa,
       issuer: shown.map(issuerOf).find((one) => one !== null) ?? null,
     });
   }

@@ -126,11 +126,12 @@ class Setup {
     terminal.out(this.#describe(answers, machine, names, addresses));
     if (order.probe !== null) terminal.out(`${safeLine(await around.probe(order.probe))}\n`);
     if (order.dryRun) return this.#show(sketch, taken);
-    const replaced = exists(places.config);
+    const replaced = exists(places.config),
+      kept = sketch.files.filter(({ path, optional }) => optional && exists(path));
     const { zone, files } = await plan({ real: true });
     const written = await writeFiles(files, around.isExample);
     if (!written.ok) throw new Refused(written.fault, written.interrupted ? EX_INTERRUPTED : 1);
-    this.#list(files);
+    this.#list(files, kept.map(({ path }) => path));
     terminal.out(`\nPut these records into the DNS (they are in ${places.zone}, too):\n\n${zone}\n`);
     return await startAndTry({
       answers,
@@ -232,19 +233,25 @@ class Setup {
         probes: this.order.probe !== null,
       }),
       ...describeNames(answers, names),
+      ...this.#homeless(answers),
       "",
     ].join("\n");
   }
 
-  #list(files: readonly PlannedFile[]): void {
-    const made = files.filter(({ path }) => exists(path));
-    this.terminal.out(
-      `\nThese files were written:\n\n${
-        made.map(({ path, about, mode }) => `  ${path}  (${about}, mode ${mode.toString(8).padStart(4, "0")})\n`).join(
-          "",
-        )
-      }`,
-    );
+  /** A warning of a reader whose mail could not be delivered. */
+  #homeless({ mailbox }: Answers): string[] {
+    const { name, home } = this.#reader.account!;
+    if (mailbox !== "maildir" || this.around.isFolder(home)) return [];
+    return [`Warning: ${name} has no home (${home}), and mail would wait: make it, or choose --mailbox mbox.`];
+  }
+
+  /** `kept`: those that were there, and stay. */
+  #list(files: readonly PlannedFile[], kept: readonly string[]): void {
+    const shown = ({ path, about, mode }: PlannedFile) =>
+      `  ${path}  (${about}, mode ${mode.toString(8).padStart(4, "0")})\n`;
+    const made = files.filter(({ path }) => !kept.includes(path));
+    this.terminal.out(`\nThese files were written:\n\n${made.map(shown).join("")}`);
+    for (const path of kept) this.terminal.out(`\n${path} is there already, and stays as it is.\n`);
   }
 
   /** `--dry-run`. */

@@ -34,6 +34,7 @@ export interface Surroundings {
   ownDomain(): string | null;
   /** Who calls by sudo(8) or doas(1); null when nobody does. */
   callingUser(): string | null;
+  isFolder(path: string): boolean;
   /** Makes the keys of DKIM: for `selector`, and for the one of Ed25519 beside it. */
   makeKeys(selector: string): Promise<readonly PlannedKey[]>;
   /** Is this file an example of ours that nobody has changed? */
@@ -86,6 +87,13 @@ export function surroundings(env: Environment): Surroundings {
       return labels.length > 2 ? labels.slice(1).join(".") : labels.length === 2 ? name : null;
     },
     callingUser: () => env.get("SUDO_USER") || env.get("DOAS_USER") || null,
+    isFolder: (path) => {
+      try {
+        return Deno.statSync(path).isDirectory;
+      } catch {
+        return false;
+      }
+    },
     makeKeys: makeKeyPair,
     isExample: (path) => isExample(path),
     missingUsers: () =>
