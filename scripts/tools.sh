@@ -111,7 +111,7 @@ ensure_test_tools() {
   # are loaded together.
   ensure_package postfix
   loading=
-  for package in opensmtpd libfaketime python3-dkim python3-authres rspamd pebble zsh fish; do
+  for package in opensmtpd libfaketime python3-dkim python3-authres rspamd pebble zsh fish dovecot-imapd dovecot-lmtpd; do
     ensure_package $package &
     loading="$loading $!"
   done
