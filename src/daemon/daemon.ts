@@ -94,6 +94,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 }
 
 const CONTROL_MODE = 0o666;
+/** A reload takes less. */
+const STORED_LOOK_MS = 3_000;
 /** What smtpctl prints for whoever is neither root nor the daemon's own user. */
 const DENIED = JSON.stringify({ ok: false, error: "need root privileges", denied: true }) + "\n";
 /** What it prints while control is being replaced. */
@@ -245,6 +247,8 @@ class Daemon {
     );
     this.#serveIsolates();
     this.#admission = this.#newAdmission(config);
+    // Isolates may bring certificates as soon as they run.
+    this.#reloader = this.#newReloader(loaded, { oneProcess: processes === undefined });
     try {
       await this.#supervisor.start();
     } catch (error) {
@@ -253,7 +257,6 @@ class Daemon {
     protectCaches(env, (text) => this.#log("warn", text));
     this.#stopResolver = resolver.watch(this.#clock.every);
     this.#watch(loaded);
-    this.#reloader = this.#newReloader(loaded, { oneProcess: processes === undefined });
     return loaded;
   }
 
@@ -328,6 +331,7 @@ class Daemon {
       obstacles: (loaded) => this.#obstacles(loaded),
       listen: (loaded) => this.#places.prepare(wantedPlaces(loaded)),
       use: (loaded, generation) => this.#use(loaded, generation),
+      obtainFor: (config) => this.#acme.renew(config),
       readFor: (paths) => this.#lookupRequests.tableFiles = new TableFiles(paths),
       sessionsOf: (generation) => this.#admission.sessionsOf(generation),
       notify: (state) => state === "reloading" ? this.#manager.reloading() : this.#manager.ready(this.#health().status),
@@ -376,7 +380,12 @@ class Daemon {
     return new AcmeRequests(config, {
       clock: this.#clock,
       hooks: () => ({ identity: Deno.uid() === 0 ? programUser(env) : null, path: COMMAND_PATH }),
-      onstored: () => this.#reloader.current.certificates.look(),
+      onstored: () => {
+        const look = () => this.#reloader.current.certificates.look();
+        look();
+        // A reload that is under way puts others in the place of those.
+        this.#clock.after(STORED_LOOK_MS, look);
+      },
       onchange: (certificates) => this.#supervisor.update("acme", { certificates }),
       post: (message) => this.#supervisor.post("acme-main", 0, message),
       closeDescriptor,

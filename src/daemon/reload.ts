@@ -62,6 +62,8 @@ export interface ReloadDeps {
   listen(loaded: Loaded): Promise<PlaceChange>;
   /** Main itself goes by this configuration from now on: limits, files, keys. */
   use(loaded: Loaded, generation: number): void;
+  /** Main does what acme asks of it for these lines. */
+  obtainFor(config: Config): void;
   /** Main reads these files for lookup as well. */
   readFor(paths: readonly string[]): void;
   sessionsOf(generation: number): number;
@@ -222,6 +224,9 @@ export class Reloader {
     let places: PlaceChange;
     this.#exchanging = true;
     try {
+      // Isolates ask for what is new as soon as they know of it.
+      this.#deps.obtainFor(loaded.config);
+      undo.push(() => this.#deps.obtainFor(this.#current.config));
       places = await this.#deps.listen(loaded);
       undo.push(() => places.undo());
       this.#deps.readFor([...filesForTables(this.#current.settings), ...filesForTables(settings)]);

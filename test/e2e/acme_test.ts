@@ -282,6 +282,37 @@ ${inbox(daemon)}`;
   });
 }
 
+/** Lines come and go by smtpctl reload: a new one is obtained at once, and what was obtained is not asked for again. */
+async function reload(pebble: Pebble): Promise<void> {
+  const ports = [freePort(), freePort()] as const;
+  const acme = `acme "${pebble.directory}" ca "${pebble.ca}" listen on 127.0.0.1 port ${pebble.httpPort}`;
+  const config = (daemon: Place, names: readonly string[]) => `
+${names.map((name) => `pki "${name}.test" ${acme}\n`).join("")}
+listen on 127.0.0.1 port ${daemon.port}
+${names.map((name, at) => `listen on 127.0.0.1 port ${ports[at]} smtps pki "${name}.test"\n`).join("")}
+${inbox(daemon)}`;
+  await withDaemon({ config: (daemon) => config(daemon, []) }, async (daemon) => {
+    const become = async (names: readonly string[]) => {
+      await Deno.writeTextFile(daemon.configFile, config(daemon, names));
+      const { code, stderr } = await daemon.tool("smtpctl", ["reload"]);
+      assert.equal(code, 0, stderr);
+    };
+    await become(["one"]);
+    await daemon.logged(/^info: acme: pki "one.test": the certificate for one.test was obtained/);
+    const { fingerprint256 } = await shownBy(ports[0], "one.test");
+    await become(["one", "two"]);
+    await daemon.logged(/^info: acme: pki "two.test": the certificate for two.test was obtained/);
+    assert.ok(isOfPebble(await shownBy(ports[1], "two.test")));
+    const asked = pebble.log.length;
+    await become([]);
+    await become(["one", "two"]);
+    assert.equal((await shownBy(ports[0], "one.test")).fingerprint256, fingerprint256);
+    assert.equal((await daemon.tool("smtpctl", ["update", "pki"])).code, 0);
+    assert.deepEqual(pebble.log.slice(asked), []);
+    assert.deepEqual(daemon.log.filter((line) => line.includes("no certificate")), []);
+  });
+}
+
 Deno.test({
   name: "acme, with pebble",
   ignore,
@@ -296,6 +327,7 @@ Deno.test({
         "certificates by http-01, tls-alpn-01 and dns-01; a kill in an order and a restart",
         () => obtainAndKeep(pebble),
       );
+      await t.step("lines that come and go by a reload", () => reload(pebble));
       await t.step("failures", () => fail(pebble));
       await t.step("a renewal under load", () => renewUnderLoad(brief));
     } finally {
