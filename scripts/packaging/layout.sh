@@ -178,8 +178,16 @@ remove_listed() {
   done <"$1.gone" | xargs -0 rm -f --
   # What is below comes before what is above it.
   { grep '/$' "$1.gone" || :; } | LC_ALL=C sort -r | while read -r folder; do
-    [ ! -d "$dest/$folder" ] || rmdir -- "$dest/$folder" 2>/dev/null || :
+    [ ! -d "$dest/$folder" ] || printf '%s\0' "$dest/$folder"
+  done | xargs -0 rmdir -- 2>/dev/null || :
+}
+
+# True when a process runs the program $1.
+is_running() {
+  for exe in /proc/[0-9]*/exe; do
+    [ ! "$exe" -ef "$1" ] || return 0
   done
+  return 1
 }
 
 # Has the runtime translate and compile the programs of the installation in $dest, for its users may not write into its caches. What fails costs time later.

@@ -117,8 +117,11 @@ Deno.test("an installation runs where the checkout, Node.js and npm are hidden",
         const lines = (await Deno.readTextFile(list)).trimEnd().split("\n").slice(0, -1);
         const older = [...lines, `${HOME}/src/gone/`, `${HOME}/${gone}`];
         await Deno.writeTextFile(list, `${older.join("\n")}\n# end of ${older.length - 1}\n`);
+        const runtime = files(join(home, ".deno")).find((path) => /\/deno-[\d.]+$/.test(path))!;
+        const { ino: inode } = Deno.statSync(runtime);
         const again = await install(destdir);
         assert.equal(again.code, 0, again.stderr);
+        assert.equal(Deno.statSync(runtime).ino, inode, "the daemon starts its processes from it");
         assert.equal(await Deno.stat(join(home, "src/gone")).catch(() => "gone"), "gone");
         assert.deepEqual((await Deno.readTextFile(list)).trimEnd().split("\n").slice(0, -1).sort(), lines.sort());
         const sendmail = [...start.slice(1), join(prefix, "sbin/sendmail"), `after@${DOMAIN}`];

@@ -79,6 +79,17 @@ Deno.test("scripts/package tar makes the same relocatable tarball each time", as
       }
       const packages = join(place, "lib/vaultpost/.deno/cache/npm/registry.npmjs.org");
       assert.ok(Deno.statSync(join(packages, "@a/b/1.2.3/index.js")).isFile);
+      for (
+        const file of [
+          "share/man/man8/smtpd.8",
+          "share/man/man5/smtpd.conf.5",
+          "share/doc/vaultpost/examples/mail-host.conf",
+          "lib/systemd/system/vaultpost.service",
+          "share/bash-completion/completions/smtpctl",
+          "share/zsh/site-functions/_smtpctl",
+          "share/fish/vendor_completions.d/smtpctl.fish",
+        ]
+      ) assert.ok(Deno.statSync(join(place, file)).isFile, file);
       assert.match(await Deno.readTextFile(join(place, "README")), /glibc \(Debian, .*; not Alpine\)/);
     });
     await test.step("without glibc its programs say so at their start", async () => {
