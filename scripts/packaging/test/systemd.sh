@@ -51,6 +51,13 @@ check 'the certificate is offered' certificate
 pid=$(main_pid)
 check 'it reloads' systemctl reload vaultpost.service
 check 'it is the same process' is MainPID "$pid"
+cp /etc/vaultpost/smtpd.conf /root/right.conf
+echo 'listen off' >>/etc/vaultpost/smtpd.conf
+check 'a reload with a mistake fails' fails systemctl reload vaultpost.service
+cp /root/right.conf /etc/vaultpost/smtpd.conf
+check 'and the daemon goes on' banner
+check 'it is active still' is ActiveState active
+
 kill -STOP "$(main_pid)"
 check_soon 'the watchdog starts a stopped daemon again' sh -c "[ \"\$(systemctl show -P NRestarts vaultpost)\" = 1 ]"
 check_soon 'it serves again' is ActiveState active
