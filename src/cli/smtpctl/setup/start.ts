@@ -67,21 +67,20 @@ async function start(
   { isTrial, config }: StartOrder,
   { env, around }: StartDeps,
 ): Promise<{ readonly fault: string | null; readonly text: string }> {
-  const unit = around.hasUnit() && !isTrial, running = await answers(controlSocketPath(env));
-  if (running && !unit) {
+  if (await answers(controlSocketPath(env))) {
     const fault = await reload(controlSocketPath(env));
     return {
       fault: fault && `smtpd does not take the new configuration: ${fault}`,
       text: "smtpd has the new configuration.",
     };
   }
+  const unit = around.hasUnit() && !isTrial;
   const { code, text } = unit
-    ? await run(around, "systemctl", running ? ["restart", UNIT] : ["enable", "--now", UNIT])
+    ? await run(around, "systemctl", ["enable", "--now", UNIT])
     : await runSmtpd(around, isTrial ? ["-f", config] : []);
-  const done = unit ? `smtpd is started, and with the machine from now on (${UNIT}).` : "smtpd is started.";
   return {
     fault: code === 0 ? null : `smtpd does not start: ${text}`,
-    text: running ? `smtpd is started again (${UNIT}).` : done,
+    text: unit ? `smtpd is started, and with the machine from now on (${UNIT}).` : "smtpd is started.",
   };
 }
 
