@@ -5,7 +5,6 @@
 
 import type net from "node:net";
 import { dirname } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import type { Config, Environment } from "../config/mod.ts";
 import { controlSocketPath, journalSocketPath, spoolPath, statePath, submissionSocketPath } from "../config/paths.ts";
 import { systemReason, type Trace } from "../events/mod.ts";
@@ -53,6 +52,7 @@ import { ResolverKeeper } from "./machine/resolver_keeper.ts";
 import { NameService } from "./machine/name_service.ts";
 import { makeProcesses, processPlans, protectCaches } from "./processes.ts";
 import { ProgramFiles } from "./program_files.ts";
+import { programsIn } from "./program_isolates.ts";
 import { programUser } from "./programs.ts";
 import { Passwords } from "./machine/passwords.ts";
 import { SessionAdmission } from "./sockets/session_admission.ts";
@@ -332,6 +332,11 @@ class Daemon {
       listen: (loaded) => this.#places.prepare(wantedPlaces(loaded)),
       use: (loaded, generation) => this.#use(loaded, generation),
       obtainFor: (config) => this.#acme.renew(config),
+      usePrograms: (programs) => {
+        this.#programs.limit = programsIn(programs);
+        // Mail must not pass by its filters.
+        supervisor.setVital((programs.filters ?? []).length > 0 ? ["filter"] : []);
+      },
       readFor: (paths) => this.#lookupRequests.tableFiles = new TableFiles(paths),
       sessionsOf: (generation) => this.#admission.sessionsOf(generation),
       notify: (state) => state === "reloading" ? this.#manager.reloading() : this.#manager.ready(this.#health().status),
@@ -344,8 +349,6 @@ class Daemon {
     const { config, settings } = loaded;
     this.#admission.configure(config.smtp, generation);
     this.#lookupRequests.systemLogins ||= settings.lookup.authTables.includes(null);
-    this.#programs.limit = Object.keys(config.processes).length + Object.keys(config.programs).length;
-    this.#supervisor.setVital(Object.keys(config.processes).length > 0 ? ["filter"] : []);
     this.#acme.renew(config);
     this.#watch(loaded);
   }
@@ -358,12 +361,7 @@ class Daemon {
       backend === "sqlite" && files.some((path) => !this.#lookupReads.has(path))
     );
     const at = (key: string) => declared[key] === undefined ? file : `${declared[key].file}:${declared[key].line}`;
-    const running = this.#supervisor.settingsOf("filter");
-    const hasPrograms = ({ tables, filters = [] }: Settings["filter"]) => tables.length + filters.length > 0;
-    const programs = hasPrograms(running) && hasPrograms(settings.filter) &&
-      !isDeepStrictEqual(running, settings.filter);
     return [
-      ...programs ? [`${file}: restart smtpd to change the programs of filters and tables`] : [],
       ...walls.map((wall) =>
         `${file}: restart smtpd for this: ${wall}, by the walls that were put around it at its start`
       ),
@@ -723,7 +721,7 @@ class Daemon {
   #isolateEnded(role: Role, index: number, { reason, delayMs }: { reason: string; delayMs: number }): void {
     if (role === "smtp") this.#admission.lost(index);
     if (role === "filter") this.#programs.end("SIGTERM");
-    if (role === "filter" && Object.keys(this.#reloader.current.config.processes).length > 0) {
+    if (role === "filter" && (this.#supervisor.settingsOf("filter").filters ?? []).length > 0) {
       return this.#fail(`lost the isolate of the filters: ${reason}`);
     }
     this.#log("warn", `warn: isolate ${role} ended and starts again in ${delayMs} ms: ${reason}`);

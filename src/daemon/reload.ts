@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Config } from "../config/mod.ts";
 import type { Clock } from "../clock.ts";
 import { systemReason } from "../events/mod.ts";
-import type { ConfigurationState, PlannedCount, Role, Settings } from "../protocol/mod.ts";
+import type { ConfigurationState, FilterSettings, PlannedCount, Role, Settings } from "../protocol/mod.ts";
 import { processOf } from "../protocol/processes.ts";
 import { ROLE_NAMES, traitsOf } from "../protocol/roles.ts";
 import type { Supervisor } from "../supervisor/mod.ts";
@@ -16,6 +16,7 @@ import { Fatal } from "./fatal.ts";
 import type { LogChange } from "./log_sinks.ts";
 import { Generations } from "./generations.ts";
 import { grantsFor } from "./permissions.ts";
+import { isolatesOf, ProgramIsolates, runGrants } from "./program_isolates.ts";
 import type { PlaceChange } from "./sockets/places.ts";
 
 /** What the configuration was found to be when it was read again. */
@@ -64,6 +65,8 @@ export interface ReloadDeps {
   use(loaded: Loaded, generation: number): void;
   /** Main does what acme asks of it for these lines. */
   obtainFor(config: Config): void;
+  /** These programs run, or are to. */
+  usePrograms(programs: FilterSettings): void;
   /** Main reads these files for lookup as well. */
   readFor(paths: readonly string[]): void;
   sessionsOf(generation: number): number;
@@ -75,7 +78,9 @@ export interface ReloadDeps {
 /** Roles of which each isolate may have to be started anew for other permissions, in the order in which they are to finish. */
 const LOCAL_DELIVERY = ["delivery", "privileged", "mailbox", "file"] as const satisfies readonly Role[];
 /** Roles whose isolates come and go with what the configuration has. Those behind them finish first. */
-const COUNTED = ROLE_NAMES.filter((role) => !["one", "on-demand", "per-core"].includes(traitsOf(role).count));
+const COUNTED = ROLE_NAMES.filter((role) =>
+  !["one", "on-demand", "per-core", "programs"].includes(traitsOf(role).count)
+);
 /** Roles that answer sessions by the configuration that these began with. */
 const BY_GENERATION = ["lookup", "smtp"] as const satisfies readonly Role[];
 /** The others, in the order in which they take their settings: who asks comes after who is asked. */
@@ -95,6 +100,7 @@ type Step = () => unknown;
 export class Reloader {
   readonly #deps: ReloadDeps;
   readonly #generations: Generations;
+  readonly #programs: ProgramIsolates;
   #current: Loaded;
   #generation = 0;
   /** The number that was given last: one that failed is not given again. */
@@ -110,6 +116,7 @@ export class Reloader {
     this.#deps = deps;
     this.#current = first;
     this.#readAt = deps.clock.now();
+    this.#programs = new ProgramIsolates(first.settings.filter);
     this.#generations = new Generations({
       sessionsOf: deps.sessionsOf,
       retire: (generation) => this.#retire(generation),
@@ -192,16 +199,19 @@ export class Reloader {
 
   async #apply(read: Extract<Reread, { config: unknown }>, logChange: LogChange): Promise<ReloadResult> {
     const { load, obstacles, log } = this.#deps;
-    const loaded = await load(read.config, logChange);
-    const against = obstacles(loaded);
+    const alone = await load(read.config, logChange);
+    const against = obstacles(alone);
     if (against.length > 0) throw new Fatal(...against);
+    const { settings, started } = this.#programs.assign(alone.settings, this.#generation);
+    const loaded = { ...alone, settings };
     const changed = this.#changed(loaded);
-    const same = changed.length === 0 && isDeepStrictEqual(this.#current.config.smtp, loaded.config.smtp) &&
+    const same = changed.length === 0 && isDeepStrictEqual(settings.filter, this.#current.settings.filter) &&
+      isDeepStrictEqual(this.#current.config.smtp, loaded.config.smtp) &&
       isDeepStrictEqual(this.#current.config.admin, loaded.config.admin) &&
       this.#current.tableStamp === loaded.tableStamp;
     const renewals = renewed(this.#current, loaded);
     if (same) this.#deps.use(loaded, this.#generation);
-    else await this.#exchange(loaded, changed, logChange);
+    else await this.#exchange(loaded, changed, { log: logChange, started });
     this.#current = loaded;
     for (const line of renewals) log("info", line);
     this.#readAt = this.#deps.clock.now();
@@ -213,11 +223,17 @@ export class Reloader {
 
   /** Roles whose settings are others. */
   #changed({ settings }: Loaded): Role[] {
-    return ROLE_NAMES.filter((role) => !isDeepStrictEqual(this.#deps.supervisor.settingsOf(role), settings[role]));
+    return ROLE_NAMES.filter((role) =>
+      role !== "filter" && !isDeepStrictEqual(this.#deps.supervisor.settingsOf(role), settings[role])
+    );
   }
 
   /** Makes ready what may fail, and takes it back where something does; then exchanges the rest. Rejects with Fatal, and all is as it was. */
-  async #exchange(loaded: Loaded, changed: readonly Role[], log: LogChange): Promise<void> {
+  async #exchange(
+    loaded: Loaded,
+    changed: readonly Role[],
+    { log, started }: { readonly log: LogChange; readonly started: number | null },
+  ): Promise<void> {
     const { settings } = loaded, { supervisor } = this.#deps;
     const generation = ++this.#lastNumber;
     const undo: Step[] = [];
@@ -231,6 +247,7 @@ export class Reloader {
       undo.push(() => places.undo());
       this.#deps.readFor([...filesForTables(this.#current.settings), ...filesForTables(settings)]);
       await this.#addIsolates(settings, undo);
+      if (started !== null) await this.#startPrograms(settings, started, undo);
       for (const role of BY_GENERATION) {
         const before = supervisor.settingsOf(role);
         undo.push(async () => {
@@ -250,6 +267,7 @@ export class Reloader {
     await this.#permit(settings);
     const old = this.#generation;
     this.#generation = generation;
+    this.#programs.use(generation, settings.filter);
     // New sessions come with it from here on.
     this.#deps.use(loaded, generation);
     await places.commit();
@@ -257,6 +275,8 @@ export class Reloader {
     this.#exchanging = false;
     this.#generations.add(old);
     await this.#removeIsolates();
+    // Programs take their time to end: nobody waits for it.
+    void this.#endPrograms();
   }
 
   /** An isolate that takes no settings is ended by the watch over it, and its successor starts with these. */
@@ -264,6 +284,29 @@ export class Reloader {
     for (const fault of await this.#deps.supervisor.reload(role, settings[role], generation)) {
       this.#deps.log("warn", `warn: reload: ${role}: ${fault}`);
     }
+  }
+
+  /** Starts the programs that are new, or others, in an isolate of their own. Rejects with the reason. */
+  async #startPrograms(settings: Settings, started: number, undo: Step[]): Promise<void> {
+    const { supervisor } = this.#deps;
+    const union = this.#programs.union(settings.filter);
+    undo.push(async () => {
+      await supervisor.remove("filter", started);
+      await this.#endPrograms();
+    });
+    supervisor.permit("filter", runGrants(union));
+    this.#deps.usePrograms(union);
+    await supervisor.reload("filter", union, this.#generation);
+    await supervisor.add("filter", started);
+  }
+
+  /** Ends the programs that neither the configuration nor a session of an older one uses any more. */
+  async #endPrograms(): Promise<void> {
+    const { supervisor } = this.#deps;
+    const union = this.#programs.union(this.#current.settings.filter), used = isolatesOf(union);
+    if (!isDeepStrictEqual(union, supervisor.settingsOf("filter"))) await supervisor.reload("filter", union, 0);
+    this.#deps.usePrograms(union);
+    for (const index of supervisor.indexes("filter")) if (!used.has(index)) await supervisor.remove("filter", index);
   }
 
   /** Starts isolates of roles that the configuration had no use for. Rejects with the reason. */
@@ -301,6 +344,8 @@ export class Reloader {
     const { supervisor } = this.#deps;
     const grants = grantsFor(settings), replaced: Role[] = [];
     for (const role of ROLE_NAMES) {
+      // Each of these has permissions of its own.
+      if (role === "filter") continue;
       if (isDeepStrictEqual(supervisor.permitted(role), grants[role]) || !this.#mayPermit(role)) continue;
       supervisor.permit(role, grants[role]);
       if ((LOCAL_DELIVERY as readonly Role[]).includes(role)) replaced.push(role);
@@ -329,6 +374,9 @@ export class Reloader {
 
   #forget(generation: number): void {
     this.#deps.supervisor.generationOver(BY_GENERATION, { type: "forget", generation });
+    this.#programs.forget(generation);
+    if (this.#exchanging) return;
     void this.#removeIsolates();
+    void this.#endPrograms();
   }
 }

@@ -29,14 +29,23 @@ export interface DoorOwner {
   readonly main: Transport;
 }
 
+/** The asking side of a door, and which life of the other side stands there. */
+interface Asking {
+  readonly name: DoorName;
+  readonly peer: number;
+  readonly channel: AnyChannel;
+  life: number;
+}
+
 export class IsolateDoors {
   readonly #owner: DoorOwner;
-  readonly #asking = new Map<DoorName, AnyChannel>();
+  /** By name and peer. */
+  readonly #asking = new Map<string, Asking>();
   readonly #serving = new Map<DoorName, Welcome>();
   /** Doors that were opened before their answering side was ready to serve. */
   readonly #early = new Map<DoorName, OpenDoor[]>();
-  /** Which life of the other side stands at the doors that this side asks at. */
-  readonly #lives = new Map<DoorName, number>();
+  /** Doors to peers that came before this side asks at them: what they say first must not be lost. */
+  readonly #unasked = new Map<string, OpenDoor>();
   /** By name, then by index of the peer. */
   readonly #welcomed = new Map<DoorName, Map<number, AnyChannel>>();
   #observer: { readonly index: number; readonly observer: Observer } | null = null;
@@ -45,15 +54,27 @@ export class IsolateDoors {
     this.#owner = owner;
   }
 
-  /** Returns the asking side of a door; the same at each call. */
-  ask(name: DoorName): AnyChannel {
-    const known = this.#asking.get(name);
-    if (known !== undefined) return known;
-    const channel: AnyChannel = new DoorChannel(this.#inspect(name, 0, () => this.#lives.get(name) ?? 0));
-    this.#asking.set(name, channel);
-    this.#watch(channel, name, 0);
-    if (sidesOf(name).answerer === "main") channel.attach(this.#owner.main);
-    return channel;
+  /** Returns the asking side of a door; the same at each call. `peer`: which of the isolates on the other side, where there are several. */
+  ask(name: DoorName, peer = 0): AnyChannel {
+    const key = keyOf(name, peer);
+    const known = this.#asking.get(key);
+    if (known !== undefined) return known.channel;
+    const asking: Asking = {
+      name,
+      peer,
+      life: 0,
+      channel: new DoorChannel(this.#inspect(name, peer, () => asking.life)),
+    };
+    this.#asking.set(key, asking);
+    this.#watch(asking.channel, name, peer);
+    if (sidesOf(name).answerer === "main") asking.channel.attach(this.#owner.main);
+    const unasked = this.#unasked.get(key);
+    if (unasked === undefined) return asking.channel;
+    this.#unasked.delete(key);
+    asking.life = unasked.life;
+    // Whoever asks for the channel listens to it first.
+    queueMicrotask(() => asking.channel.attach(transportOf(unasked)));
+    return asking.channel;
   }
 
   /** Calls `welcome` for each peer that comes to the door, and for those that have come already. */
@@ -65,10 +86,17 @@ export class IsolateDoors {
 
   /** Main has joined this isolate with another. */
   open(door: OpenDoor): void {
-    const { name, life } = door;
+    const { name, life, peer } = door;
     if (sidesOf(name).asker === this.#owner.role) {
-      this.#lives.set(name, life);
-      return this.ask(name).attach(transportOf(door));
+      const key = keyOf(name, peer);
+      if (peer > 0 && !this.#asking.has(key)) {
+        const before = this.#unasked.get(key);
+        if (before !== undefined) transportOf(before).close();
+        return void this.#unasked.set(key, door);
+      }
+      const channel = this.ask(name, peer);
+      this.#asking.get(key)!.life = life;
+      return channel.attach(transportOf(door));
     }
     const welcome = this.#serving.get(name);
     if (welcome !== undefined) return this.#welcome(door, welcome);
@@ -77,7 +105,12 @@ export class IsolateDoors {
 
   /** The isolate on the other side has ended. */
   close({ name, peer }: Extract<ToIsolate, { type: "door-closed" }>): void {
-    if (sidesOf(name).asker === this.#owner.role) return this.ask(name).detach();
+    if (sidesOf(name).asker === this.#owner.role) {
+      const key = keyOf(name, peer), unasked = this.#unasked.get(key);
+      this.#unasked.delete(key);
+      if (unasked !== undefined) transportOf(unasked).close();
+      return this.#asking.get(key)?.channel.detach();
+    }
     const welcomed = this.#welcomed.get(name);
     welcomed?.get(peer)?.detach();
     welcomed?.delete(peer);
@@ -86,7 +119,7 @@ export class IsolateDoors {
   /** Traces what leaves through the doors as the observer is set now. Called again when that has changed. */
   observe(index: number, observer: Observer): void {
     this.#observer = { index, observer };
-    for (const [name, channel] of this.#asking) this.#watch(channel, name, 0);
+    for (const { name, peer, channel } of this.#asking.values()) this.#watch(channel, name, peer);
     for (const [name, peers] of this.#welcomed) {
       for (const [peer, channel] of peers) this.#watch(channel, name, peer);
     }
@@ -124,4 +157,8 @@ function transportOf(door: OpenDoor): Transport {
   return "port" in door
     ? new PortTransport(door.port)
     : new SocketTransport(door.descriptor, { writeDescriptor: door.writeDescriptor });
+}
+
+function keyOf(name: DoorName, peer: number): string {
+  return `${name} ${peer}`;
 }

@@ -18,8 +18,8 @@ export interface Isolate<R extends Role> extends Observer {
   readonly settings: Settings[R];
   /** Events go to control; an isolate that has no door there does with them what it sets here. */
   emit: EmitEvent;
-  /** The asking side of a door. The channel survives a restart of the other side: `onreset` is called. */
-  ask<N extends DoorName>(name: N): Channel<Doors[N]["asks"], Doors[N]["answers"]>;
+  /** The asking side of a door; `peer` says to which isolate, where there are several of the role. The channel survives a restart of the other side: `onreset` is called. */
+  ask<N extends DoorName>(name: N, peer?: number): Channel<Doors[N]["asks"], Doors[N]["answers"]>;
   /** The answering side: `welcome` is called with a fresh channel for each peer, and again when that peer was replaced. */
   serve<N extends DoorName>(
     name: N,
@@ -162,7 +162,7 @@ class IsolateRuntime<R extends Role> {
       },
       traces: (trace) => this.#traces.has(trace),
       emit: (event) => events?.send(event),
-      ask: (name) => this.#doors.ask(name) as never,
+      ask: (name, peer) => this.#doors.ask(name, peer) as never,
       serve: (name, welcome) => this.#doors.serve(name, welcome as never),
       onstop: () => {},
     };

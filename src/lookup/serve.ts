@@ -78,7 +78,7 @@ function serve(isolate: Isolate<"lookup">, parts: LookupParts, disk: Machine): v
   const askLogin = () => login ??= new Caller(isolate.ask("lookup-login"));
   const configure = (machine: Machine, kept?: ReadonlyMap<string, OpenedFile>): Configured => {
     const { settings } = isolate;
-    const lookups = new Lookups(settings, machine, warn, isolate, systemClock, kept);
+    const lookups = new Lookups(settings, askingFor(settings, machine), warn, isolate, systemClock, kept);
     const own = { settings, ask: isolate.ask };
     return {
       settings,
@@ -133,15 +133,28 @@ function openParts(isolate: Isolate<"lookup">): LookupParts {
   return { machine, namer, dns: mailAuthDns(checker) };
 }
 
-/** Table programs run in the filter isolate. When that ends, what was asked of it is an error and mail waits. */
+/** The machine as these settings see it: each program answers in the filter isolate that has it. */
+function askingFor({ programIsolates = {} }: LookupSettings, machine: Machine): Machine {
+  const { askProgram } = machine;
+  if (askProgram === undefined) return machine;
+  const indexOf = (table: string) => Object.hasOwn(programIsolates, table) ? programIsolates[table]! : 0;
+  return { ...machine, askProgram: (table, request) => askProgram(table, request, indexOf(table)) };
+}
+
+/** Table programs run in filter isolates. When that ends, what was asked of it is an error and mail waits. */
 function programsBehind(isolate: Isolate<"lookup">): AskProgram {
-  const filter = new Caller<ToFilter, FromFilter>(isolate.ask("lookup-filter"));
+  const filters = new Map<number, Caller<ToFilter, FromFilter>>();
+  const filterAt = (index: number) => {
+    const known = filters.get(index) ?? new Caller<ToFilter, FromFilter>(isolate.ask("lookup-filter", index));
+    filters.set(index, known);
+    return known;
+  };
   let asked = 0;
-  return async (table, request) => {
+  return async (table, request, index = 0) => {
     if (asked >= MAX_PENDING_QUESTIONS) return { result: "error", reason: "Too many questions wait for programs" };
     asked++;
     try {
-      return (await filter.ask<"table">({ type: "table", table, request })).answer;
+      return (await filterAt(index).ask<"table">({ type: "table", table, request })).answer;
     } catch (error) {
       return { result: "error", reason: error instanceof Error ? error.message : String(error) };
     } finally {

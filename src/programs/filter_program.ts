@@ -106,6 +106,11 @@ export class Processor {
     return this.#queued;
   }
 
+  /** Too much waits for it. */
+  get holding(): boolean {
+    return this.#holding;
+  }
+
   /** What was sent in one turn is written at once. */
   send(bytes: Uint8Array<ArrayBuffer>): void {
     if (this.#lost) return;

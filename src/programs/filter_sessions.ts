@@ -121,6 +121,16 @@ export class FilterRouter {
     await Promise.all([...this.#programs.values()].map(({ processor }) => processor.stop()));
   }
 
+  /** Ends the other programs: no session uses them any more. */
+  keep(processes: readonly string[]): void {
+    for (const [process, { processor }] of this.#programs) {
+      if (processes.includes(process)) continue;
+      this.#programs.delete(process);
+      if (processor.holding) this.#setHolding(this.#holding - 1);
+      void processor.stop();
+    }
+  }
+
   /** An isolate with sessions, or one that took its place. `refuse` has it replaced: a program must not fall for what an isolate says. */
   addDoor(door: Door, refuse: Refuse): void {
     this.#doors.set(door, refuse);
@@ -255,7 +265,8 @@ export class FilterRouter {
   }
 
   #written(process: string, bytes: number): void {
-    const state = this.#programs.get(process)!;
+    const state = this.#programs.get(process);
+    if (state === undefined) return;
     state.written += bytes;
     while (state.marks.length > 0 && state.marks[0]!.until <= state.written) {
       const { door, session, weight } = state.marks.shift()!;
@@ -267,7 +278,8 @@ export class FilterRouter {
   // ── output of programs ──
 
   #receive(process: string, output: Spoken): void {
-    const state = this.#programs.get(process)!;
+    const state = this.#programs.get(process);
+    if (state === undefined) return;
     const known = this.#sessions.get(output.session);
     // The session may have gone while the program thought about it.
     if (output.type !== "report" && this.#late.has(lateKey(process, output.session))) {

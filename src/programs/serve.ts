@@ -1,7 +1,7 @@
 /** The filter isolate at its doors: starts the programs that the config names and passes on the questions to them. */
 
 import type { Channel, Isolate } from "../isolate/mod.ts";
-import type { FromFilter, ToFilter } from "../protocol/mod.ts";
+import type { FilterProgram, FilterSettings, FromFilter, ToFilter } from "../protocol/mod.ts";
 import { FilterRouter } from "./filter_sessions.ts";
 import {
   type ProcessHooks,
@@ -32,7 +32,8 @@ export async function serveFilter(
   isolate: Isolate<"filter">,
   { start, clock, flow = startProcess }: FilterParts = PARTS,
 ): Promise<void> {
-  const { shared, tables, identity, path } = isolate.settings;
+  const { shared, identity, path } = isolate.settings;
+  const { tables } = ownPrograms(isolate);
   const log: Surroundings["log"] = (level, text) => isolate.emit({ type: "log", level, text });
   const around: Surroundings = {
     start: announced(isolate, start),
@@ -45,6 +46,16 @@ export async function serveFilter(
   };
   const keepers = new Map(tables.map((program) => [program.name, new TableKeeper(program, around)]));
   const filters = filterRouter(isolate, announced(isolate, flow), clock, log);
+  // Programs never come to an isolate that runs: those that are gone, and that no session uses any more, are ended.
+  isolate.onreload = () => {
+    const own = ownPrograms(isolate);
+    for (const [name, keeper] of keepers) {
+      if (own.tables.some((table) => table.name === name)) continue;
+      keepers.delete(name);
+      void keeper.stop();
+    }
+    filters?.keep(own.filters.map(({ process }) => process));
+  };
   isolate.onstop = async () => {
     await Promise.all([...[...keepers.values()].map((keeper) => keeper.stop()), filters?.stop()]);
   };
@@ -54,6 +65,15 @@ export async function serveFilter(
   await Promise.all([...[...keepers.values()].map((keeper) => keeper.open()), filters?.open()]);
 }
 
+/** The programs of this filter isolate. */
+function ownPrograms({ settings, index }: Pick<Isolate<"filter">, "settings" | "index">): {
+  readonly tables: FilterSettings["tables"];
+  readonly filters: readonly FilterProgram[];
+} {
+  const isOwn = ({ isolate = 0 }: { readonly isolate?: number }) => isolate === index;
+  return { tables: settings.tables.filter(isOwn), filters: (settings.filters ?? []).filter(isOwn) };
+}
+
 /** Null when the config has no filter programs. */
 function filterRouter(
   isolate: Isolate<"filter">,
@@ -61,7 +81,8 @@ function filterRouter(
   clock: Pick<Clock, "now" | "after">,
   log: Surroundings["log"],
 ): FilterRouter | null {
-  const { filters = [], shared, path, admd = shared.serverName, sessionTimeoutMs = 300_000 } = isolate.settings;
+  const { shared, path, admd = shared.serverName, sessionTimeoutMs = 300_000 } = isolate.settings;
+  const { filters } = ownPrograms(isolate);
   if (filters.length === 0) return null;
   const introduction = { version: shared.version, sessionTimeoutMs, admd };
   const router = new FilterRouter(

@@ -93,6 +93,8 @@ export interface SmtpSettings extends LimitsFor<"smtp", "smtp"> {
   readonly rulesSeeMailAuth?: boolean;
   /** Filters of the listeners: their steps in order. */
   readonly filters?: Readonly<Record<string, readonly FilterStep[]>>;
+  /** Indexes of the filter isolates that have the processes of these filters, where that is not 0. */
+  readonly filterIsolates?: Readonly<Record<string, number>>;
   /** Keys that sign now: those of one domain in the order of their signatures. Absent: none. */
   readonly signing?: readonly SigningKeyName[];
 }
@@ -106,6 +108,8 @@ export interface LookupSettings {
   readonly closedFiles?: readonly string[];
   /** Names of the tables that the filter isolate answers for. */
   readonly programTables: readonly string[];
+  /** Indexes of the filter isolates that have their programs, where that is not 0. */
+  readonly programIsolates?: Readonly<Record<string, number>>;
   /** Tables that listeners ask for AUTH, null for the accounts of the system: passwords are verified against no others. */
   readonly authTables: readonly (string | null)[];
   /** Secret and lasting: what the salts of users who do not exist are made from (RFC 5802 §9). */
@@ -217,6 +221,8 @@ export interface RelaySettings {
   readonly domainLimits: Readonly<Record<string, RelayLimits>>;
   /** Processes behind the filter of each action that has one. */
   readonly filters?: Readonly<Record<string, readonly string[]>>;
+  /** As in the settings of smtp. */
+  readonly filterIsolates?: Readonly<Record<string, number>>;
   /** Absent: no address is rewritten. */
   readonly srs?: SrsKeys;
   readonly resolver: ResolverSettings;
@@ -258,13 +264,16 @@ export interface FilterProgram {
   readonly args: readonly string[];
   /** Null for the daemon's own user. */
   readonly identity: { readonly uid: number; readonly gid: number } | null;
+  /** Index of the filter isolate that has it; 0 where it is left out. */
+  readonly isolate?: number;
   /** Where it is used. */
   readonly subsystems: readonly FilterSubsystem[];
 }
 
 export interface FilterSettings {
   readonly shared: SharedSettings;
-  readonly tables: readonly TableProgram[];
+  /** All programs, of whichever filter isolate they are. */
+  readonly tables: readonly (TableProgram & { readonly isolate?: number })[];
   readonly filters?: readonly FilterProgram[];
   /** How this server calls itself to filters. */
   readonly admd?: string;

@@ -8,6 +8,7 @@ import { parseProtocols } from "../config/protocols.ts";
 import { ServerTls } from "../tls/mod.ts";
 import type { LookupClient } from "./lookup_client.ts";
 import type { FilterClient } from "./filter/filter_client.ts";
+import { filtersOf } from "./filter/split_filters.ts";
 import type { Test } from "./filter/chain.ts";
 import type { ListenerFilters } from "./filter/phases.ts";
 import type { MessagePolicy } from "./message/incoming.ts";
@@ -69,11 +70,11 @@ export function tlsOf(settings: SmtpSettings, listener: Listener, clock: { now()
   return listener.tls === "none" ? null : serverTls(settings, listener, clock);
 }
 
-/** What holds the filters of a listener; null for one without. Throws when they are not there. */
+/** What holds the filters of a listener; null for one without. `client` returns that of the isolate which has a process. Throws when they are not there. */
 export function listenerFilters(
   settings: SmtpSettings,
   listener: Listener,
-  client: FilterClient | null,
+  client: ((process: string) => FilterClient) | null,
   lookup: LookupClient,
 ): ListenerFilters | null {
   const { filter = null } = listener;
@@ -84,7 +85,13 @@ export function listenerFilters(
     throw new Error(`No filter "${filter}" for the listener on ${listener.address}`);
   }
   const destination = listener.socket ? `unix:${listener.address}` : endpoint(listener);
-  return { steps, client, destination, test: (test, answer) => askAny(lookup, test, answer) };
+  const processes = steps.flatMap((step) => step.kind === "process" ? [step.process] : []);
+  return {
+    steps,
+    client: filtersOf(processes, client),
+    destination,
+    test: (test, answer) => askAny(lookup, test, answer),
+  };
 }
 
 /** Asks for one key after the other until one is in the table. */

@@ -50,6 +50,7 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
     lookup: isolate.ask("smtp-lookup"),
     queue: isolate.ask("smtp-queue"),
     filter: isolate.ask("smtp-filter"),
+    filterOf: (index) => isolate.ask("smtp-filter", index),
     emit: events.emit,
     observer: isolate,
     askSource(sessionNumber, address, answer) {

@@ -55,6 +55,8 @@ export interface ServiceOptions {
   readonly queue: Channel<SmtpToQueue, QueueToSmtp>;
   /** Needed where listeners have filters. */
   readonly filter?: Channel<SessionToFilter, FilterToSession>;
+  /** Returns the door to a further filter isolate. */
+  readonly filterOf?: (isolate: number) => Channel<SessionToFilter, FilterToSession>;
   readonly emit: EmitEvent;
   /** From 0 to 1. */
   readonly random?: () => number;
@@ -113,7 +115,8 @@ export class SmtpService {
   readonly #queue: QueueClient;
   readonly #lookup: LookupClient;
   readonly #steady: () => number;
-  readonly #filters: FilterClient | null;
+  /** By index of the filter isolate. */
+  readonly #filters = new Map<number, FilterClient>();
   /** By generation: the configuration in use, and those of which there are sessions left. */
   readonly #configured = new Map<number, Configured>();
   /** The one that came last. */
@@ -139,7 +142,8 @@ export class SmtpService {
       emit,
       options.askSource,
     );
-    this.#filters = options.filter === undefined ? null : new FilterClient(options.filter, () => clock.now());
+    // Before it may say something: made for the isolate that there is at the start.
+    if (options.filter !== undefined) this.#filterClient(0);
     this.#queue.onreset = () => this.#forEach((one) => one.waitsForQueue && one.peerGone());
     this.#lookup.onreset = () => this.#forEach((one) => one.waitsForLookup && one.peerGone());
     this.#turns = new FairTurns(clock);
@@ -169,18 +173,23 @@ export class SmtpService {
   /** No session of this generation will come any more, and none is left. */
   forget(generation: number): void {
     if (generation !== this.#current.generation) this.#configured.delete(generation);
+    for (const [index, client] of this.#filters) if (index > 0 && client.lost) this.#filters.delete(index);
   }
 
   #configure(settings: SmtpSettings, generation: number): Configured {
     const { clock } = this.#options;
     const lookup = generation === 0 ? this.#lookup : this.#lookup.of(generation);
     const known = [...this.#configured.values()].at(-1) ?? null;
+    const { filterIsolates = {} } = settings;
+    const filters = this.#options.filter === undefined
+      ? null
+      : (process: string) => this.#filterClient(Object.hasOwn(filterIsolates, process) ? filterIsolates[process]! : 0);
     return {
       generation,
       settings,
       listeners: settings.listeners.map((listener) => ({
         ...listenerContext(settings, listener, clock, known),
-        filters: listenerFilters(settings, listener, this.#filters, lookup),
+        filters: listenerFilters(settings, listener, filters, lookup),
       })),
       deps: this.#depsOf(settings, lookup),
       greeting: {
@@ -191,6 +200,15 @@ export class SmtpService {
         after: (ms, run) => void this.#after(ms, run),
       },
     };
+  }
+
+  #filterClient(isolate: number): FilterClient {
+    const { filter, filterOf, clock } = this.#options;
+    let client = this.#filters.get(isolate);
+    if (client !== undefined) return client;
+    client = new FilterClient(isolate === 0 || filterOf === undefined ? filter! : filterOf(isolate), () => clock.now());
+    this.#filters.set(isolate, client);
+    return client;
   }
 
   #depsOf(settings: SmtpSettings, lookup: LookupClient): ConnectionDeps {

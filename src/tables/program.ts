@@ -9,7 +9,7 @@ import type { Resumable } from "./resumable.ts";
 import { resultText, type Service, type UpdatableTable, type ValueService } from "./table.ts";
 
 /** Puts a request to the program of a table. Never rejects. */
-export type AskProgram = (table: string, request: TableRequest) => Promise<TableAnswer>;
+export type AskProgram = (table: string, request: TableRequest, isolate?: number) => Promise<TableAnswer>;
 
 export class ProgramTable implements UpdatableTable {
   readonly name: string;

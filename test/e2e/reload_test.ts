@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { freePort } from "../ports.ts";
 import { Client } from "./client.ts";
-import { type Daemon, DOMAIN, OWNER, withDaemon } from "./harness.ts";
+import { install } from "./filter_harness.ts";
+import { type Daemon, DOMAIN, OWNER, run, withDaemon } from "./harness.ts";
 
 /** The parts of a configuration, which changes exchange. */
 type Parts = Record<string, string>;
@@ -14,7 +15,7 @@ const MESSAGE = "Subject: reload\r\n\r\nhello\r\n";
 function firstParts({ port, mail, folder }: { port: number; mail: string; folder: string }): Parts {
   Deno.writeTextFileSync(join(folder, "friends"), "friend@example.net\n");
   return {
-    limits: "",
+    limits: "smtp limit max-mails 100000\n",
     tables: `table friends "${folder}/friends"\n`,
     listeners: `listen on socket\nlisten on 127.0.0.1 port ${port} hostname mx.${DOMAIN}\n`,
     actions: `action "inbox" maildir "${mail}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}\n`,
@@ -23,7 +24,7 @@ function firstParts({ port, mail, folder }: { port: number; mail: string; folder
   };
 }
 
-const ORDER = ["limits", "tables", "listeners", "actions", "others", "rules"];
+const ORDER = ["limits", "tables", "others", "listeners", "actions", "rules"];
 const textOf = (parts: Parts) => ORDER.map((name) => parts[name]).join("");
 
 /** A daemon whose configuration a test changes part by part. */
@@ -153,6 +154,69 @@ for (const twoUsers of Deno.uid() === 0 ? [true, false] : [false]) {
       assert.doesNotMatch(await old.say("EHLO client.example.net", "250"), /SIZE 2000\b/);
       old.close();
 
+      await it.change({ limits: "" });
+
+      // Filters: one comes, another one comes beside it, the first becomes another one. What stays goes on running.
+      const refuses = (text: string) => ({
+        register: ["filter|smtp-in|mail-from"],
+        rules: [["mail-from", `${text}@`, `reject|550 5.7.1 ${text}`]] as const,
+      });
+      const words = install(folder, { first: refuses("first"), second: refuses("second"), third: refuses("third") });
+      const filtered = (filter: string) =>
+        `listen on socket\nlisten on 127.0.0.1 port ${port} hostname mx.${DOMAIN} filter "${filter}"\n`;
+      const pids = async (name: string) => (await run("pgrep", ["-f", `${folder}/${name}.json`])).stdout.trim();
+      const judged = async (client: Client, names: readonly string[]) => {
+        for (const name of ["first", "second", "third"]) {
+          const reply = await it.ask(client, `MAIL FROM:<${name}@example.net>`);
+          assert.match(reply, names.includes(name) ? new RegExp(`^550 5.7.1 ${name}`) : /^250/);
+          await client.say("RSET", "250");
+        }
+      };
+      const unfiltered = await it.session();
+      await it.change({ others: `filter "a" ${words.first}\n`, listeners: filtered("a") });
+      const oneFilter = await it.session();
+      await judged(oneFilter, ["first"]);
+      await judged(unfiltered, []);
+      const firstPid = await pids("first");
+      await it.change({
+        others: `filter "a" ${words.first}\nfilter "b" ${words.second}\nfilter "both" chain { "a", "b" }\n`,
+        listeners: filtered("both"),
+      });
+      const twoFilters = await it.session();
+      await judged(twoFilters, ["first", "second"]);
+      await judged(oneFilter, ["first"]);
+      assert.equal(await pids("first"), firstPid);
+      const secondPid = await pids("second");
+      await it.change({
+        others: `filter "a" ${words.third}\nfilter "b" ${words.second}\nfilter "both" chain { "a", "b" }\n`,
+      });
+      fresh = await it.session();
+      await judged(fresh, ["third", "second"]);
+      await judged(twoFilters, ["first", "second"]);
+      await judged(unfiltered, []);
+      assert.equal(await pids("second"), secondPid);
+      assert.equal(await pids("first"), firstPid);
+      for (const one of [unfiltered, oneFilter, twoFilters]) {
+        await one.say("QUIT", "221");
+        one.close();
+      }
+      while (await pids("first") !== "") { /* It ends when the last of its sessions has. */ }
+      await judged(fresh, ["third", "second"]);
+      fresh.close();
+
+      // A filter that does not start changes nothing.
+      await Deno.writeTextFile(
+        daemon.configFile,
+        textOf({ ...it.parts, others: it.parts.others! + 'filter "none" proc-exec "/bin/false"\n' }),
+      );
+      const refused = await daemon.tool("smtpctl", ["reload"]);
+      assert.equal(refused.code, 1);
+      assert.match(refused.stdout, /filter program "none" \(\/bin\/false\) failed: /);
+      fresh = await it.session();
+      await judged(fresh, ["third", "second"]);
+      fresh.close();
+      await it.change({ others: "", listeners });
+
       // What is wrong changes nothing, and is said.
       const status = async () =>
         (await daemon.tool("smtpctl", ["show", "status"])).stdout.split("\n").filter((line) => /^CONFIG/.test(line));
@@ -171,3 +235,51 @@ for (const twoUsers of Deno.uid() === 0 ? [true, false] : [false]) {
     });
   });
 }
+
+Deno.test("100 reloads under load drop no connection and lose nothing", async () => {
+  await withDaemon({ config: (place) => textOf(firstParts(place)) }, async (daemon) => {
+    const { port, configFile } = daemon;
+    const parts = firstParts(daemon), hostnames = ["mx", "other"];
+    const reloads = 100;
+    let over = false, sent = 0;
+    /** One that stays connected. */
+    const stays = async (user: string) => {
+      const client = await Client.connect(port);
+      await client.say("EHLO client.example.net", "250");
+      for (; !over; sent++) await client.send("a@example.net", `${user}@${DOMAIN}`, MESSAGE);
+      await client.say("QUIT", "221");
+      client.close();
+    };
+    /** One that comes anew for each message. */
+    const comes = async (user: string) => {
+      for (; !over; sent++) {
+        const client = await Client.connect(port);
+        await client.say("EHLO client.example.net", "250");
+        await client.send("a@example.net", `${user}@${DOMAIN}`, MESSAGE);
+        await client.say("QUIT", "221");
+        client.close();
+      }
+    };
+    const load = Promise.all([stays("stays"), comes("comes"), comes("comes")]);
+    let failed: unknown = null;
+    load.catch((error) => failed = error);
+    let from = 0;
+    for (let count = 0; count < reloads && failed === null; count++) {
+      const name = hostnames[count % 2]!;
+      const listeners = `listen on socket\nlisten on 127.0.0.1 port ${port} hostname ${name}.${DOMAIN}\n`;
+      const rules = `match from any tag x${count} for any reject\n${parts.rules}`;
+      await Deno.writeTextFile(configFile, textOf({ ...parts, listeners, rules }));
+      Deno.kill(daemon.pid, "SIGHUP");
+      await daemon.logged(/^info: .*smtpd\.conf was read again and is in use as generation \d+$|^warn: reload:/, from);
+      from = daemon.log.findLastIndex((line) => /was read again|^warn: reload/.test(line)) + 1;
+    }
+    over = true;
+    await load;
+    await daemon.mailbox("stays").arrived(1);
+    const delivered = () => daemon.mailbox("stays").names().length + daemon.mailbox("comes").names().length;
+    for (let left = 200; delivered() < sent && left > 0; left--) await new Promise((done) => setTimeout(done, 50));
+    assert.equal(delivered(), sent);
+    assert.deepEqual(daemon.log.filter((line) => /^warn: (reload|isolate)|\b421 /.test(line)), []);
+    assert.match(daemon.log.findLast((line) => /was read again/.test(line))!, new RegExp(`generation ${reloads}$`));
+  });
+});

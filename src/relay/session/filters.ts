@@ -12,60 +12,86 @@ interface OutgoingSession {
   readonly lmtp: boolean;
 }
 
-export class RelayFilters {
-  readonly #channel: Channel<SessionToFilter, FilterToSession>;
-  /** Returns the processes by action, as they are for sessions that begin now. */
-  readonly #processes: () => Readonly<Record<string, readonly string[]>>;
-  readonly #now: () => number;
+/** The door to one filter isolate. */
+interface FilterDoor {
+  readonly channel: Channel<SessionToFilter, FilterToSession>;
   /** Processes that registered for reports of outgoing sessions; null before they have registered. */
-  #listening: ReadonlySet<string> | null = null;
-  #held: PromiseWithResolvers<void> | null = null;
+  listening: ReadonlySet<string> | null;
+  held: PromiseWithResolvers<void> | null;
+}
 
+/** What the configuration says of filters of actions. */
+interface ActionFilters {
+  /** Processes by action. */
+  readonly filters?: Readonly<Record<string, readonly string[]>>;
+  /** Indexes of their isolates, where that is not 0. */
+  readonly filterIsolates?: Readonly<Record<string, number>>;
+}
+
+export class RelayFilters {
+  readonly #open: (isolate: number) => Channel<SessionToFilter, FilterToSession>;
+  readonly #doors = new Map<number, FilterDoor>();
+  /** Returns what holds for sessions that begin now. */
+  readonly #settings: () => ActionFilters;
+  readonly #now: () => number;
+
+  /** `open` returns the door to a filter isolate. */
   constructor(
-    channel: Channel<SessionToFilter, FilterToSession>,
-    processes: () => Readonly<Record<string, readonly string[]>>,
+    open: (isolate: number) => Channel<SessionToFilter, FilterToSession>,
+    settings: () => ActionFilters,
     now: () => number,
   ) {
-    this.#channel = channel;
-    this.#processes = processes;
+    this.#open = open;
+    this.#settings = settings;
     this.#now = now;
-    channel.onmessage = (message) => this.#receive(message);
-    channel.onreset = () => this.#release();
   }
 
   /** Returns the reports of a session of this action; null when no program registered for them. `closed` is the last of them. */
   session({ action, session, lmtp }: OutgoingSession): SessionReports | null {
-    const listening = this.#listening;
-    const byAction = this.#processes();
-    const all = Object.hasOwn(byAction, action) ? byAction[action]! : [];
-    const processes = listening === null ? all : all.filter((process) => listening.has(process));
-    if (processes.length === 0) return null;
+    const { filters = {}, filterIsolates = {} } = this.#settings();
+    const all = Object.hasOwn(filters, action) ? filters[action]! : [];
+    const isolateOf = (process: string) => Object.hasOwn(filterIsolates, process) ? filterIsolates[process]! : 0;
+    const parts = [...Map.groupBy(all, isolateOf)].flatMap(([isolate, own]) => {
+      const door = this.#door(isolate), { listening } = door;
+      const processes = listening === null ? own : own.filter((process) => listening.has(process));
+      return processes.length === 0 ? [] : [{ channel: door.channel, processes }];
+    });
+    if (parts.length === 0) return null;
     return new SessionReports({ lmtp }, (event, params) => {
       const at = this.#now();
-      this.#channel.send({ type: "event", session, processes, subsystem: "smtp-out", event, params, at });
-      if (event === "link-disconnect") this.#channel.send({ type: "gone", session });
+      for (const { channel, processes } of parts) {
+        channel.send({ type: "event", session, processes, subsystem: "smtp-out", event, params, at });
+        if (event === "link-disconnect") channel.send({ type: "gone", session });
+      }
     });
   }
 
   /** Not null while a program does not keep up: nothing new should be begun before it resolves. */
   get held(): Promise<void> | null {
-    return this.#held?.promise ?? null;
+    const held = [...this.#doors.values()].flatMap((door) => door.held?.promise ?? []);
+    return held.length === 0 ? null : Promise.all(held).then(() => {});
   }
 
-  #receive(message: FilterToSession): void {
-    if (message.type === "hold") return message.on ? this.#hold() : this.#release();
-    if (message.type === "lost") return this.#release();
-    if (message.type !== "registered") return;
-    const wanting = message.registrations.filter(({ events }) => events["smtp-out"].length > 0);
-    this.#listening = new Set(wanting.map(({ process }) => process));
+  #door(isolate: number): FilterDoor {
+    let door = this.#doors.get(isolate);
+    if (door !== undefined) return door;
+    const opened: FilterDoor = door = { channel: this.#open(isolate), listening: null, held: null };
+    this.#doors.set(isolate, opened);
+    opened.channel.onmessage = (message) => receive(opened, message);
+    opened.channel.onreset = () => release(opened);
+    return door;
   }
+}
 
-  #hold(): void {
-    this.#held ??= Promise.withResolvers();
-  }
+function receive(door: FilterDoor, message: FilterToSession): void {
+  if (message.type === "hold" && message.on) door.held ??= Promise.withResolvers();
+  else if (message.type === "hold" || message.type === "lost") release(door);
+  if (message.type !== "registered") return;
+  const wanting = message.registrations.filter(({ events }) => events["smtp-out"].length > 0);
+  door.listening = new Set(wanting.map(({ process }) => process));
+}
 
-  #release(): void {
-    this.#held?.resolve();
-    this.#held = null;
-  }
+function release(door: FilterDoor): void {
+  door.held?.resolve();
+  door.held = null;
 }

@@ -39,7 +39,7 @@ export function sessionDeps(
 ): SessionDeps {
   let filters: RelayFilters | null = null;
   const makeFilters = () =>
-    filters ??= new RelayFilters(isolate.ask("relay-filter"), () => isolate.settings.filters ?? {}, deps.clock.now);
+    filters ??= new RelayFilters((index) => isolate.ask("relay-filter", index), () => isolate.settings, deps.clock.now);
   return {
     shared: isolate.settings.shared,
     clock: deps.clock,

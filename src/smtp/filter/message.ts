@@ -10,7 +10,8 @@ import type { Input, Session } from "../session/state.ts";
 import type { Authentication } from "../message/authentication.ts";
 import type { Completion } from "../message/completion.ts";
 import { CompletedLines } from "./completed_lines.ts";
-import type { FilterClient, Filtered } from "./filter_client.ts";
+import type { Filtered } from "./filter_client.ts";
+import type { Filters } from "./split_filters.ts";
 import { RawLines } from "./rawlines.ts";
 
 /** Octets that are read from the client at once. */
@@ -54,7 +55,7 @@ export class FilteredMessage implements Receiver {
   readonly #completed: CompletedLines | null;
   readonly #received: Authentication | null;
   readonly #stages: readonly Stage[];
-  readonly #client: FilterClient;
+  readonly #client: Filters;
   readonly #session: Filtered;
   /** Of the last filter: what the message is made of. */
   readonly #out: Piece[] = [];
@@ -72,7 +73,7 @@ export class FilteredMessage implements Receiver {
     processes: readonly string[],
     maxBytes: number,
     { front, completion, isForged, authentication }: FilteredBeginning,
-    client: FilterClient,
+    client: Filters,
     session: Filtered,
     newToken: () => string,
   ) {

@@ -9,7 +9,8 @@ import type { FilterStep } from "../../config/mod.ts";
 import type { Verb } from "../session/command.ts";
 import type { MessageDeps } from "../message/incoming.ts";
 import { answered, type ChainDecision, type Next, next, type Query, type Test, tested } from "./chain.ts";
-import type { FilterClient, Filtered } from "./filter_client.ts";
+import type { Filtered } from "./filter_client.ts";
+import type { Filters } from "./split_filters.ts";
 
 /** The phase that each command goes through; others go through none. */
 export const PHASE_OF: Partial<Record<Verb, Exclude<FilterPhaseName, "data-line">>> = {
@@ -30,7 +31,7 @@ export const REWRITABLE: ReadonlySet<FilterPhaseName> = new Set(["helo", "ehlo",
 /** What all sessions of a listener with filters share. */
 export interface ListenerFilters {
   readonly steps: readonly FilterStep[];
-  readonly client: FilterClient;
+  readonly client: Filters;
   /** `ip:port` or `unix:path`. */
   readonly destination: string;
   /** Asks lookup. */
