@@ -221,7 +221,7 @@ class Daemon {
     const grants = grantsFor(settings);
     const { processes, others } = this.#processes(grants);
     this.#lookupReads = new Set(grants.lookup.read === true ? [] : grants.lookup.read);
-    const wall = this.#wall = processes === undefined ? this.#wallFor(loaded) : null;
+    const wall = this.#wall = processes === undefined ? this.#wallOfOne(loaded) : null;
     this.#walls = this.#runningWalls(wall, others);
     if (wall !== null) this.#wallInOneProcess(wall);
     this.#supervisor = new Supervisor(
@@ -400,6 +400,18 @@ class Daemon {
       closeDescriptor: (descriptor) => native.close(descriptor),
       after: this.#clock.after,
     });
+  }
+
+  /** The wall of the one process. Behind Landlock the folder of what is kept could not be made any more, when it is needed first. */
+  #wallOfOne(loaded: Loaded): OneProcessWall {
+    if (this.#wallFor(loaded).landlock !== null) {
+      try {
+        claimState(statePath(this.#options.env));
+      } catch {
+        // Who needs it says so.
+      }
+    }
+    return this.#wallFor(loaded);
   }
 
   /** Before the first isolate starts. */

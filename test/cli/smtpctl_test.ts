@@ -124,10 +124,9 @@ const wrong = [
     because: "routes have numbers",
   },
   {
-    line: "reload",
-    stderr:
-      'invalid command "reload": a changed smtpd.conf counts from the next start of smtpd (smtpctl stop, then start it as before);\nupdate table NAME and update pki read tables and certificates again while it runs; smtpctl alone lists them\n',
-    because: "the daemon is started anew",
+    line: "refresh",
+    stderr: 'invalid command "refresh", did you mean "reload"? smtpctl alone lists them\n',
+    because: "others call it so",
   },
   {
     line: "status",

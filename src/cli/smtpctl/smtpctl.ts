@@ -172,13 +172,9 @@ function unknown(
 }
 
 /** What people ask for under names that are none of ours. */
-const NEW_START =
-  ": a changed smtpd.conf counts from the next start of smtpd (smtpctl stop, then start it as before);\n" +
-  "update table NAME and update pki read tables and certificates again while it runs;";
 const OTHER_WORDS: Readonly<Record<string, string>> = {
-  reload: NEW_START,
-  refresh: NEW_START,
-  restart: NEW_START,
+  refresh: ', did you mean "reload"?',
+  restart: ": reload reads a changed smtpd.conf; stop ends the daemon, and smtpd starts it;",
   start: ": smtpd itself starts the daemon;",
   shutdown: ', did you mean "stop"?',
   quit: ', did you mean "stop"?',
