@@ -16,6 +16,12 @@ import { withProcesses } from "./tidy/processes.ts";
 import { checkRfcs, rfcTable } from "./tidy/rfcs.ts";
 import { checkText, type Source } from "./tidy/text.ts";
 
+const unknown = Deno.args.find((word) => word !== "--write");
+if (unknown !== undefined) {
+  const asked = unknown === "--help" || unknown === "-h";
+  (asked ? console.log : console.error)("usage: scripts/deno run -A scripts/tidy.ts [--write]");
+  Deno.exit(asked ? 0 : 1);
+}
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Every TypeScript file below `folder`, with its text. */

@@ -63,7 +63,11 @@ class QueueBench {
   /** Whom local mail is delivered as. */
   readonly user = Deno.uid() === 0 ? "nobody" : userInfo().username;
 
-  constructor(folder: string, readonly hosts: Hosts) {
+  /** Envelopes that it is filled with. */
+  readonly #size: number;
+
+  constructor(folder: string, readonly hosts: Hosts, size: number) {
+    this.#size = size;
     this.place = { folder, port: freePort(), sinkPort: 0, tools: "" };
     this.mail = join(folder, "mail");
     this.env = { SMTPD_SPOOL: join(folder, "spool"), SMTPD_SOCKET: join(folder, "smtpd.sock") };
@@ -101,8 +105,10 @@ match from any for any action "out"
       if (firstMs < 0) firstMs = performance.now() - started;
       for (const byte of piece) if (byte === 10) lines++;
     }
-    const { success } = await child.status;
-    if (!success) throw new Error(`smtpctl ${args.join(" ")} failed`);
+    const { code } = await child.status;
+    // Of an empty queue there is nothing that a domain could name, which smtpctl says with status 1.
+    const empty = code === 1 && args[1] === "domain" && this.#size === 0;
+    if (code !== 0 && !empty) throw new Error(`smtpctl ${args.join(" ")} failed`);
     return { firstMs, ms: performance.now() - started, lines };
   }
 
@@ -163,7 +169,7 @@ async function measure(
   size: number,
   { hosts, steps }: { readonly hosts: Hosts; readonly steps: Steps },
 ): Promise<QueueCost> {
-  const harness = new QueueBench(folder, hosts);
+  const harness = new QueueBench(folder, hosts, size);
   await harness.prepare();
   steps.begin(`${size}: filling`);
   fillQueue(harness.env.SMTPD_SPOOL!, size);
