@@ -1,7 +1,7 @@
 /** newaliases(8): checks the aliases file that the configuration names, makes its map, and has a running daemon read it again. */
 
 import type { Environment } from "../../config/mod.ts";
-import { controlSocketPath, DEFAULT_ALIASES } from "../../config/paths.ts";
+import { CONFIG_PLACES, controlSocketPath, DEFAULT_ALIASES } from "../../config/paths.ts";
 import { findConfig } from "../../config/search.ts";
 import { formatDiagnostic, parseConfig, splitDefine } from "../../smtpd_conf/mod.ts";
 import { askControl, NotRunning } from "../../control/mod.ts";
@@ -36,12 +36,16 @@ export async function newaliasesMain(
     return 1;
   }
   try {
+    const config = findConfig(options.given.get("f") ?? null);
     const found = findAliases(
-      findConfig(options.given.get("f") ?? null).file,
+      config.file,
       defines.filter((one) => one !== null),
       terminal,
     );
-    if (found === null) return 1;
+    if (found === null) {
+      if (config.found === false) terminal.err(`newaliases: looked for ${CONFIG_PLACES.join(", ")}\n`);
+      return 1;
+    }
     const { path, map } = found;
     const source = parseMapSource(Deno.readTextFileSync(path), "aliases");
     if (!source.ok) {
