@@ -194,8 +194,8 @@ const wrong = [
   {
     line: "restart",
     stderr:
-      'invalid command "restart": a changed smtpd.conf counts from the next start of smtpd (smtpctl stop, then start it as before);\nupdate table NAME and update pki read tables and certificates again while it runs; smtpctl alone lists them\n',
-    because: "the daemon is started anew, as by reload",
+      'invalid command "restart": reload reads a changed smtpd.conf; stop ends the daemon, and smtpd starts it; smtpctl alone lists them\n',
+    because: "smtpd starts the daemon",
   },
   {
     line: "queue",
