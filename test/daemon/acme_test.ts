@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import net from "node:net";
 import { once } from "node:events";
 import { AcmeRequests } from "../../src/daemon/acme/acme_requests.ts";
+import { HOOK_MS, Hooks } from "../../src/daemon/acme/hook.ts";
+import { FakeClock } from "../fake_clock.ts";
 import { checkObtained } from "../../src/daemon/acme/obtained.ts";
 import { acmeCertificates } from "../../src/daemon/acme/acme_files.ts";
 import type { AcmeOrder, Pki } from "../../src/config/mod.ts";
@@ -179,6 +181,36 @@ Deno.test("a hook gets its words, its end is looked at, and one that talks is he
       Deno.readTextFileSync(`${folder}/words`).split("\n")[0],
       `present _acme-challenge.example.org ${"0".repeat(43)}`,
     );
+  }));
+
+Deno.test("a hook that does not end is ended after its time, with what it has started", () =>
+  withFolder(async (folder) => {
+    const clock = new FakeClock(), hooks = new Hooks(clock);
+    Deno.writeTextFileSync(
+      `${folder}/hook`,
+      `#!/bin/sh\nsleep 600 &\necho $! >${folder}/pid.new\nmv ${folder}/pid.new ${folder}/pid\nwait\n`,
+    );
+    Deno.chmodSync(`${folder}/hook`, 0o755);
+    const result = hooks.run({
+      program: `${folder}/hook`,
+      args: ["present", "n", "v"],
+      identity: null,
+      path: "/usr/bin:/bin",
+    });
+    while (!(await Deno.stat(`${folder}/pid`).catch(() => null))) await new Promise((go) => setTimeout(go, 5));
+    const pid = Number(Deno.readTextFileSync(`${folder}/pid`));
+    clock.advance(HOOK_MS);
+    assert.match(await result ?? "", /hook present took longer than 300 s$/);
+    // A child that nobody waits for stays as a zombie, perhaps.
+    const state = () => Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]?.[0];
+    const isGone = () => {
+      try {
+        return state() === "Z";
+      } catch {
+        return true;
+      }
+    };
+    while (!isGone()) await new Promise((go) => setTimeout(go, 5));
   }));
 
 Deno.test("the port is open from listen to unlisten, and one that is taken is explained", () =>

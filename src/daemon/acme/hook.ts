@@ -41,9 +41,11 @@ export class Hooks {
     this.#signal("SIGTERM");
   }
 
+  /** For the program and what it has started: they are a process group of their own. */
   #signal(signal: Deno.Signal): void {
+    if (this.#running === null) return;
     try {
-      this.#running?.kill(signal);
+      Deno.kill(-this.#running.pid, signal);
     } catch {
       // It has ended already.
     }
