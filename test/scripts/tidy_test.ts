@@ -2,6 +2,7 @@
 
 import { deepEqual, equal, match, throws } from "node:assert/strict";
 import { checkImports } from "../../scripts/tidy/imports.ts";
+import { withJsonForms } from "../../scripts/tidy/json_forms.ts";
 import { withMetrics } from "../../scripts/tidy/metrics.ts";
 import { checkParameters } from "../../scripts/tidy/parameters.ts";
 import { checkRfcs, rfcTable } from "../../scripts/tidy/rfcs.ts";
@@ -63,7 +64,7 @@ const imports: readonly Row[] = [
   },
   {
     rule: "the parser of smtpd.conf is loaded by those who need it",
-    wrong: file("src/cli/smtpctl/a.ts", 'import { parseConfig } from "../../smtpd_conf/mod.ts";'),
+    wrong: file("src/cli/sendmail/a.ts", 'import { parseConfig } from "../../smtpd_conf/mod.ts";'),
     complaint: /the parser of smtpd\.conf is for .*: take what is needed from src\/config/,
     right: file("src/cli/smtpd/a.ts", 'import { parseConfig } from "../../smtpd_conf/mod.ts";'),
   },
@@ -265,4 +266,10 @@ Deno.test("tidy: the list of statistics in smtpctl(8) has every metric, and need
   const page = Deno.readTextFileSync(new URL("../../conf/man/smtpctl.8", import.meta.url));
   match(withMetrics(page), /^\.It Li scheduler\.delivery\.ok Pq counter$/m);
   throws(() => withMetrics(".Sh NAME\n"), /no place for the statistics/);
+});
+
+Deno.test("tidy: the names of --json in smtpctl(8) are those of the table, and need their place", () => {
+  const page = Deno.readTextFileSync(new URL("../../conf/man/smtpctl.8", import.meta.url));
+  match(withJsonForms(page), /^\.It Sy show queue Pq an object a line\n\.Li envelope$/m);
+  throws(() => withJsonForms(".Sh NAME\n"), /no place for the names of --json/);
 });
