@@ -74,9 +74,12 @@ Deno.test(
       });
       await test.step("then the folders, with their owners and modes", async () => {
         const { code, stdout, stderr } = await shell(
-          `$install; ${SHOWN}; find $PREFIX ! -user 0 -o -perm -0020 ! -type l`,
+          `$install; ${SHOWN}; find $PREFIX ! -user 0 -o -perm -0020 ! -type l; ` +
+            "find $PREFIX/lib/vaultpost/.deno/cache/gen -name serve.ts.js | wc -l >&2",
         );
         assert.equal(code, 0, stderr);
+        // Users may not write into the caches: what they run has been translated.
+        assert.ok(Number(stderr.trim().split("\n").at(-1)) > 10, stderr);
         assert.match(
           stderr,
           /^The user smtpd is there .*\nThe user smtpq is there .*\nMade \/etc\/vaultpost\/smtpd.conf, .*\nMade \/etc\/aliases: .*\nInstalled Vaultpost .* below .*\/usr\n/,
