@@ -9,8 +9,9 @@ import { selfSignedCertificate } from "../../src/tls/mod.ts";
 import type { Finding } from "../../src/protocol/mod.ts";
 import { a, fakeDns, mx, ptr, txt, type Zone, type ZoneRecord } from "../dns/fake_dns.ts";
 import { Daemon } from "./harness.ts";
+import { PUBLIC_ADDRESS } from "./own_network.ts";
 
-const ADDRESS = "192.0.2.25", REVERSE = "25.2.0.192.in-addr.arpa", HOST = "mail.example.org", DOMAIN = "example.org";
+const ADDRESS = PUBLIC_ADDRESS, REVERSE = "25.2.0.192.in-addr.arpa", HOST = "mail.example.org", DOMAIN = "example.org";
 
 const folder = await Deno.makeTempDir({ prefix: "vaultpost-e2e-" });
 await Deno.chmod(folder, 0o755);
