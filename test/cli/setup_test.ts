@@ -514,3 +514,25 @@ Deno.test("smtpctl setup has a daemon that runs by the unchanged example read th
     deepEqual(ran.map((one) => one.split(" ")[1]), ["-n"], "nothing else is started");
   });
 });
+
+Deno.test("behind a router that translates, the records have the address that is given, or that the DNS has", async () => {
+  const behind = { ...FREE, publicAddresses: [], privateAddresses: ["10.0.0.5"] };
+  const run = (more: string[], ofHost: string[]) =>
+    setup([...ALL, "--dry-run", ...more], {
+      around: {
+        lookAtMachine: () => Promise.resolve(behind),
+        askNames: () =>
+          Promise.resolve({
+            ofHost: ofHost.length > 0 ? { kind: "records", records: ofHost } : { kind: "none", exists: false },
+            mx: { kind: "none", exists: false },
+            ptr: [],
+          }),
+      },
+    });
+  const line = /^mail\.example\.org\. +IN A +192\.0\.2\.80$/m;
+  match((await run(["--address", "192.0.2.80"], [])).stdout, line);
+  match((await run([], ["192.0.2.80"])).stdout, line);
+  const none = (await run([], [])).stdout;
+  match(none, /^; mail\.example\.org\. +IN A /m);
+  match(none, /^Addresses: only 10\.0\.0\.5, which others do not reach: give the public one with --address\.$/m);
+});

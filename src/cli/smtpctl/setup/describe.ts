@@ -16,7 +16,9 @@ export function describeMachine(
   const { privateAddresses, port25, servers } = machine;
   const given = addresses.filter((one) => !machine.publicAddresses.includes(one));
   const own = addresses.length > 0
-    ? `Addresses: ${addresses.join(", ")}${given.length > 0 ? " (as given; this host does not have them itself)" : ""}.`
+    ? `Addresses: ${addresses.join(", ")}${
+      given.length > 0 ? " (not of an interface of this host: a router translates)" : ""
+    }.`
     : privateAddresses.length > 0
     ? `Addresses: only ${privateAddresses.join(", ")}, which others do not reach: give the public one with --address.`
     : "Addresses: none that others reach; give the public one with --address.";

@@ -6,6 +6,7 @@
 import { resolve } from "node:path";
 import type { Environment } from "../../../config/mod.ts";
 import { dkimFolder } from "../../../config/paths.ts";
+import { ed25519Selector } from "../../../dkim_keys/mod.ts";
 import { safeLine, safeText, systemReason } from "../../../events/mod.ts";
 import { isPublicAddress } from "../../../net/mod.ts";
 import { readPair, selfSignedCertificate } from "../../../tls/mod.ts";
@@ -98,18 +99,9 @@ class Setup {
     const places = placesOf({ domain, hostname, root: this.#root, dkim });
     const date = new Date(this.clock.now()).toISOString().slice(0, 10), selector = `s${date.slice(0, 4)}`;
     const machine = await around.lookAtMachine();
-    const addresses = answers.addresses.length > 0 ? answers.addresses : machine.publicAddresses;
+    let addresses = answers.addresses.length > 0 ? answers.addresses : machine.publicAddresses;
     const plan = async ({ real }: { readonly real: boolean }): Promise<Plan> => {
-      const keys = real ? await around.makeKeys(selector) : [selector, `${selector}-ed25519`].map((one) => ({
-        selector: one,
-        record: null,
-        text: "",
-      }));
-      const pair = certificate.kind !== "self-signed"
-        ? null
-        : real
-        ? selfSignedCertificate({ name: hostname, now: this.clock.now(), days: SELF_SIGNED_DAYS })
-        : { cert: "(made when it is written)\n", key: "" };
+      const { keys, pair } = real ? await this.#makeSecrets(selector, answers) : sketchOf(selector, answers);
       const zone = zoneText(domain, recordsFor({ domain, hostname, addresses, keys, certificate }));
       const known = keys.map((key) => ({ ...key, record: key.record ?? "" }));
       return { zone, files: planFiles({ answers, places, keys: known, pair, zone, ipv6: machine.ipv6, date }) };
@@ -123,9 +115,11 @@ class Setup {
       );
     }
     const names = await around.askNames({ domain, hostname, addresses });
+    // Behind a router that translates, the DNS may have the public one already.
+    if (addresses.length === 0 && names.ofHost.kind === "records") addresses = names.ofHost.records;
     terminal.out(this.#describe(answers, machine, names, addresses));
     if (order.probe !== null) terminal.out(`${safeLine(await around.probe(order.probe))}\n`);
-    if (order.dryRun) return this.#show(sketch, taken);
+    if (order.dryRun) return this.#show(await plan({ real: false }), taken);
     const replaced = exists(places.config),
       kept = sketch.files.filter(({ path, optional }) => optional && exists(path));
     const { zone, files } = await plan({ real: true });
@@ -238,6 +232,16 @@ class Setup {
     ].join("\n");
   }
 
+  /** The keys, and a certificate where it is self-signed. */
+  async #makeSecrets(selector: string, { certificate, hostname }: Answers): Promise<Secrets> {
+    return {
+      keys: await this.around.makeKeys(selector),
+      pair: certificate.kind === "self-signed"
+        ? selfSignedCertificate({ name: hostname, now: this.clock.now(), days: SELF_SIGNED_DAYS })
+        : null,
+    };
+  }
+
   /** A warning of a reader whose mail could not be delivered. */
   #homeless({ mailbox }: Answers): string[] {
     const { name, home } = this.#reader.account!;
@@ -275,6 +279,19 @@ class Setup {
 interface Plan {
   readonly files: readonly PlannedFile[];
   readonly zone: string;
+}
+
+interface Secrets {
+  readonly keys: readonly { readonly selector: string; readonly record: string | null; readonly text: string }[];
+  readonly pair: { readonly cert: string; readonly key: string } | null;
+}
+
+/** What stands for them as long as nothing is written. */
+function sketchOf(selector: string, { certificate }: Answers): Secrets {
+  return {
+    keys: [selector, ed25519Selector(selector)].map((one) => ({ selector: one, record: null, text: "" })),
+    pair: certificate.kind === "self-signed" ? { cert: "(made when it is written)\n", key: "" } : null,
+  };
 }
 
 function valueOf<T>(checked: Checked<T>): T {
