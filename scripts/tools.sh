@@ -4,7 +4,7 @@
 tools=$state/tools
 
 # Commands and the packages that bring them.
-test_commands='ps:procps db5.3_load:db5.3-util swaks:swaks msmtp:msmtp mutt:mutt openssl:openssl python3:python3 curl:curl'
+test_commands='ps:procps db5.3_load:db5.3-util swaks:swaks msmtp:msmtp mutt:mutt openssl:openssl python3:python3 curl:curl ip:iproute2 hostname:hostname'
 
 # Runs a command as root, directly or through a sudo that asks nothing.
 as_root() {
