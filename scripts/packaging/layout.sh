@@ -198,6 +198,8 @@ warm_up() {
     cd "$dest/$home"
     export DENO_DIR="$dest/$home/.deno/cache"
     find src workers -name '*.ts' -print0 | xargs -0 "./.deno/${deno##*/}" cache --quiet --no-check --frozen --config deno.json
+    # As cache_modules of lib.sh notes it, which the daemon's start need not do again.
+    find "$dest/$home/src" "$dest/$home/workers" -name '*.ts' -exec cat {} + | cksum >.deno/modules
     scripts/sendmail -bv postmaster
     scripts/smtpctl show status
     scripts/newaliases -f conf/examples/this-host.conf
