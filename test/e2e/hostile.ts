@@ -82,10 +82,10 @@ const PAYLOADS: Readonly<Record<string, () => Payload>> = {
     message: [{ type: "log", level: "info", text: `${"0".repeat(16)} mda delivery result=Ok\n\x1b[2J\u202efdp` }],
   }),
   "another's request to main": () => ({ message: [{ type: "stop", call: 1 }] }),
-  "a flood": () => flood({ type: "reschedule", ids: [] }, 11),
-  "a flood to main": () => flood({ type: "sessions-ended", sessionNumbers: [] }, 5),
+  "a flood": () => flood({ type: "reschedule", ids: [] }, 20),
+  "a flood to main": () => flood({ type: "sessions-ended", sessionNumbers: [] }, 10),
   // To the supervisor: no lists.
-  "the same word over and over": () => ({ message: { type: "ready" }, times: 2_200 }),
+  "the same word over and over": () => ({ message: { type: "ready" }, times: 5_000 }),
   "another's message": () => ({ message: { type: "request", call: 1, request: { type: "stop" } } }),
   "pong of no ping": () => ({ message: { type: "pong", count: 1e9 } }),
   "a false word": () => ({ message: { type: "refused", door: "smtp-queue", peer: 77, life: 1, fault: "x" } }),
