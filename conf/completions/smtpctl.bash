@@ -29,7 +29,7 @@ _smtpctl_place() {
     'resume route') words='' kinds='routeid' ;;
     'schedule') words='all domain' kinds='evpid msgid' ;;
     'schedule domain') words='' kinds='domain' ;;
-    'show') words='damaged envelope hosts hoststats message queue relays routes stats status' kinds='' ;;
+    'show') words='certificates damaged envelope hosts hoststats message queue relays routes stats status' kinds='' ;;
     'show envelope') words='' kinds='evpid' ;;
     'show message') words='' kinds='msgid evpid' ;;
     'show queue') words='' kinds='msgid' ;;
@@ -52,6 +52,7 @@ _smtpctl_options() {
     'monitor' | 'monitor '*) options+=' --json' ;;
     'restore' | 'restore '*) options+=' --force' ;;
     'setup' | 'setup '*) options+=' --domain --hostname --reader --address --certificate --key --mailbox --probe --root --no-start --dry-run' ;;
+    'show certificates'*) options+=' --json' ;;
     'show damaged'*) options+=' --json' ;;
     'show envelope'*) options+=' --json' ;;
     'show hosts'*) options+=' --json' ;;

@@ -56,7 +56,7 @@ function __smtpctl_words
         case 'schedule domain'
             set words 
         case 'show'
-            set words damaged envelope hosts hoststats message queue relays routes stats status
+            set words certificates damaged envelope hosts hoststats message queue relays routes stats status
         case 'show envelope'
             set words 
         case 'show message'
@@ -171,6 +171,7 @@ complete -c smtpctl -n "test (__smtpctl_key) = 'schedule'" -a domain -d 'Makes e
 complete -c smtpctl -n "test (__smtpctl_key) = 'schedule'" -a "(command smtpctl show queue 2>/dev/null | head -n 200 | cut -d '|' -f 1)"
 complete -c smtpctl -n "test (__smtpctl_key) = 'schedule'" -a "(command smtpctl show queue 2>/dev/null | head -n 200 | cut -c 1-8 | sort -u)"
 complete -c smtpctl -n "test (__smtpctl_key) = 'schedule domain'" -a "(command smtpctl show hoststats 2>/dev/null | head -n 200 | cut -d '|' -f 1)"
+complete -c smtpctl -n "test (__smtpctl_key) = 'show'" -a certificates -d 'Lists the certificates in use: where each is from, when it ends, whether obtaining the next one fails.'
 complete -c smtpctl -n "test (__smtpctl_key) = 'show'" -a damaged -d 'Lists what could not be read in the spool and is set aside.'
 complete -c smtpctl -n "test (__smtpctl_key) = 'show'" -a envelope -d 'Prints what is known of an envelope.'
 complete -c smtpctl -n "test (__smtpctl_key) = 'show'" -a hosts -d 'Lists the hosts that mail is relayed to.'
@@ -241,6 +242,7 @@ complete -c smtpctl -n "string match -q -- 'setup *' (__smtpctl_key)' '" -l prob
 complete -c smtpctl -n "string match -q -- 'setup *' (__smtpctl_key)' '" -l root -r -F -d 'Puts all files below this folder, for a trial. Needs no root.'
 complete -c smtpctl -n "string match -q -- 'setup *' (__smtpctl_key)' '" -l no-start -d 'Starts no daemon and sends no mail.'
 complete -c smtpctl -n "string match -q -- 'setup *' (__smtpctl_key)' '" -l dry-run -d 'Shows files and records, and writes nothing.'
+complete -c smtpctl -n "string match -q -- 'show certificates *' (__smtpctl_key)' '" -l json -d 'Prints JSON.'
 complete -c smtpctl -n "string match -q -- 'show damaged *' (__smtpctl_key)' '" -l json -d 'Prints JSON.'
 complete -c smtpctl -n "string match -q -- 'show envelope *' (__smtpctl_key)' '" -l json -d 'Prints JSON.'
 complete -c smtpctl -n "string match -q -- 'show hosts *' (__smtpctl_key)' '" -l json -d 'Prints JSON.'

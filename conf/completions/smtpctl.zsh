@@ -83,7 +83,7 @@ _smtpctl_place() {
       words_here=()
       kinds=(domain) ;;
     'show')
-      words_here=('damaged:Lists what could not be read in the spool and is set aside.' 'envelope:Prints what is known of an envelope.' 'hosts:Lists the hosts that mail is relayed to.' 'hoststats:Lists the last answer of each domain that mail is relayed to.' 'message:Prints a message as it is stored.' 'queue:Lists the envelopes in the queue, or those of one message.' 'relays:Lists the relays that mail waits for, with their connectors.' 'routes:Lists the routes to hosts, with their numbers and penalties.' 'stats:Prints all counters.' 'status:Tells what is paused, what is wrong with the spool, and which walls stand.')
+      words_here=('certificates:Lists the certificates in use: where each is from, when it ends, whether obtaining the next one fails.' 'damaged:Lists what could not be read in the spool and is set aside.' 'envelope:Prints what is known of an envelope.' 'hosts:Lists the hosts that mail is relayed to.' 'hoststats:Lists the last answer of each domain that mail is relayed to.' 'message:Prints a message as it is stored.' 'queue:Lists the envelopes in the queue, or those of one message.' 'relays:Lists the relays that mail waits for, with their connectors.' 'routes:Lists the routes to hosts, with their numbers and penalties.' 'stats:Prints all counters.' 'status:Tells what is paused, what is wrong with the spool, and which walls stand.')
       kinds=() ;;
     'show envelope')
       words_here=()
@@ -121,6 +121,7 @@ _smtpctl_options() {
     'monitor' | 'monitor '*) options+=('--json:Prints JSON.') ;;
     'restore' | 'restore '*) options+=('--force:Puts back what backup has copied, where there is no queue; --force overwrites files that differ.') ;;
     'setup' | 'setup '*) options+=('--domain:The domain that mail is received for.' '--hostname:The full name of this host; mail. before the domain by default.' '--reader:The account that reads the mail for postmaster, abuse and root.' '--address:A public address, where this host does not have it.' '--certificate:self-signed (the default), acme for Let’s Encrypt, the URL of another ACME directory, or a file.' '--key:The key of a certificate that is a file.' '--mailbox:maildir for ~/Maildir, the default; or mbox for /var/mail.' '--probe:Tries port 25 of an exchanger of this domain: are connections out blocked?' '--root:Puts all files below this folder, for a trial. Needs no root.' '--no-start:Starts no daemon and sends no mail.' '--dry-run:Shows files and records, and writes nothing.') ;;
+    'show certificates'*) options+=('--json:Prints JSON.') ;;
     'show damaged'*) options+=('--json:Prints JSON.') ;;
     'show envelope'*) options+=('--json:Prints JSON.') ;;
     'show hosts'*) options+=('--json:Prints JSON.') ;;

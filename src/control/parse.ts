@@ -32,6 +32,7 @@ const REQUESTS = {
   "show-stats": [{}],
   "show-status": [{}],
   "show-damaged": [{}],
+  "show-certificates": [{}],
   "show-relay": [{ what: oneOf("hosts", "hoststats", "relays", "routes") }],
   /** Checks this host, and asks these blocklists. */
   check: [{ blocklists }],

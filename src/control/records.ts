@@ -3,6 +3,7 @@
 import { type Envelope, formatMailbox, messageOf, NOTIFY, type ReversePath } from "../envelope/mod.ts";
 import type { Statistic } from "../events/mod.ts";
 import type {
+  CertificateEntry,
   ConfigurationState,
   DamagedEntry,
   DkimKeyState,
@@ -122,6 +123,29 @@ export function statusRecord(
       isolates,
     })),
   };
+}
+
+/** Of `show certificates`. */
+export function certificateRecord(
+  { name, source, notAfter, names, issuer, failures, retryAt }: CertificateEntry,
+): JsonRecord {
+  return {
+    name,
+    source,
+    notAfter: time(notAfter),
+    names,
+    issuer,
+    failures,
+    retryAt: retryAt === null ? null : time(retryAt),
+  };
+}
+
+/** The same as a line. */
+export function describeCertificate(
+  { name, source, notAfter, names, issuer, failures, retryAt }: CertificateEntry,
+): string {
+  const date = (at: number | null) => at === null ? "-" : new Date(at).toISOString();
+  return [name, source, date(notAfter), names.join(","), issuer, failures, date(retryAt)].join("|");
 }
 
 /** Of `show damaged`. */

@@ -4,6 +4,7 @@ import { type EnvelopeCursor, type EnvelopeId, LAST_ENVELOPE_ID } from "../envel
 import { formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../events/mod.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
 import type {
+  CertificateEntry,
   Checked,
   ConfigurationState,
   ControlToMain,
@@ -21,7 +22,16 @@ import { failed, shown } from "./answers.ts";
 import type { ControlRequest, Subsystem } from "./parse.ts";
 import { type ControlAnswer, type JsonRecord, MONITOR_PERIOD_MS, type Rates, type TopSample } from "./protocol.ts";
 import { notQueued, QueueRequests, type QueueRow } from "./queue_requests.ts";
-import { damagedRecord, dkimRecord, envelopeRecord, relayRecords, statsRecord, statusRecord } from "./records.ts";
+import {
+  certificateRecord,
+  damagedRecord,
+  describeCertificate,
+  dkimRecord,
+  envelopeRecord,
+  relayRecords,
+  statsRecord,
+  statusRecord,
+} from "./records.ts";
 import { type Clock, sleep, systemClock } from "../clock.ts";
 
 /** A peer that does not answer a health question in this time counts as ill, in ms. */
@@ -40,7 +50,7 @@ const NO_HOSTS: { readonly hosts?: readonly HostRecord[] } = {};
 export type MainCaller = Caller<ControlToMain, MainToControl>;
 /** A question to main, without its number. */
 type MainRequest = DistributiveOmit<
-  Exclude<ControlToMain, { type: "log" | "walls" | "files" | "reload" | "configuration" }>,
+  Exclude<ControlToMain, { type: "log" | "walls" | "files" | "reload" | "configuration" | "certificates" }>,
   "call"
 >;
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
@@ -126,6 +136,8 @@ export class ControlRequests {
             `${id}|${new Date(foundAt).toISOString()}|${reason}`
           ),
         );
+      case "show-certificates":
+        return yield* shown((await this.#certificates()).map(describeCertificate));
       case "show-relay":
         return yield* shown((await this.#relay.ask<"shown">({ type: "show", what: request.what })).lines);
       case "check": {
@@ -219,6 +231,8 @@ export class ControlRequests {
         );
       case "show-damaged":
         return this.#inRecords(async () => (await this.#damaged()).map(damagedRecord));
+      case "show-certificates":
+        return this.#inRecords(async () => (await this.#certificates()).map(certificateRecord));
       case "show-relay":
         return this.#inRecords(async () =>
           relayRecords(await this.#relay.ask<"records">({ type: "show-records", what: request.what }))
@@ -244,6 +258,10 @@ export class ControlRequests {
 
   #envelope(id: EnvelopeId): Promise<Extract<QueueToControl, { type: "envelope" }>> {
     return this.#queue.ask<"envelope">({ type: "envelope", id });
+  }
+
+  async #certificates(): Promise<readonly CertificateEntry[]> {
+    return (await this.#main.ask<"certificates">({ type: "certificates" })).certificates;
   }
 
   async #damaged(): Promise<readonly DamagedEntry[]> {

@@ -26,6 +26,7 @@ import { KernelError, needDescriptors, pipeMark } from "../kernel/mod.ts";
 import { GivenSockets, type HostedWorker } from "../process/mod.ts";
 import { type MainChannel, type Processes, Supervisor } from "../supervisor/mod.ts";
 import { AcmeRequests } from "./acme/acme_requests.ts";
+import { certificateEntries } from "./certificate_entries.ts";
 import type { KeeperHooks } from "./certificates.ts";
 import { filesForTables, loadConfiguration, type Loaded, type LoadSurroundings } from "./configuration.ts";
 import { faultOfTable } from "./checks/advise.ts";
@@ -660,6 +661,11 @@ class Daemon {
       const { config } = this.#reloader.current;
       return channel.send({ type: "files", call: request.call, paths: filesToKeep(config, this.#options.env) });
     }
+    if (request.type === "certificates") {
+      const { config, certificates } = this.#reloader.current;
+      const entries = certificateEntries(config, certificates.certificates);
+      return channel.send({ type: "certificates", call: request.call, certificates: entries });
+    }
     if (request.type === "configuration") {
       return channel.send({ type: "configuration", call: request.call, ...this.#reloader.state });
     }
@@ -694,6 +700,7 @@ class Daemon {
           | "files"
           | "reload"
           | "configuration"
+          | "certificates"
           | "checkup"
           | "last-checkup"
           | "dkim-check"

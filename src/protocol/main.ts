@@ -5,6 +5,7 @@
 
 import { type Trace, TRACES } from "../events/mod.ts";
 import {
+  finite,
   flag,
   list,
   matching,
@@ -93,6 +94,8 @@ export type ControlToMain =
   | { readonly type: "reload"; readonly call: number }
   /** Which configuration is in use? */
   | { readonly type: "configuration"; readonly call: number }
+  /** Which certificates are in use? */
+  | { readonly type: "certificates"; readonly call: number }
   /** Do all isolates run? `error` of the answer names those that do not. */
   | { readonly type: "isolates"; readonly call: number }
   /** Which files and folders belong to the configuration? */
@@ -107,6 +110,22 @@ export type ControlToMain =
   }
   /** Finished lines for a place of the log, by its number in the settings. */
   | { readonly type: "log"; readonly target: number; readonly lines: readonly LogLine[] };
+/** A certificate in use. Times in milliseconds since the epoch. */
+export interface CertificateEntry {
+  /** Of the `pki` line. */
+  readonly name: string;
+  /** `temporary`: until the first one is obtained, one that nobody vouches for. */
+  readonly source: "file" | "acme" | "temporary";
+  readonly notAfter: number;
+  readonly names: readonly string[];
+  /** Common name of its issuer. */
+  readonly issuer: string;
+  /** Attempts to obtain another one that failed, in a row. */
+  readonly failures: number;
+  /** When the next attempt is; null when none has failed. */
+  readonly retryAt: number | null;
+}
+
 /** Which configuration is in use, and what is left of those before it. */
 export interface ConfigurationState {
   readonly file: string;
@@ -162,6 +181,7 @@ export type MainToControl =
     readonly faults: readonly string[];
   }
   | { readonly type: "configuration"; readonly call: number } & ConfigurationState
+  | { readonly type: "certificates"; readonly call: number; readonly certificates: readonly CertificateEntry[] }
   | { readonly type: "walls"; readonly call: number; readonly processes: readonly ProcessWalls[] }
   /** `checked` is null where there was no check yet. `worse`: what is worse than at the last daily check. */
   | {
@@ -234,6 +254,7 @@ const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
   "check-table": { call, table: text() },
   reload: { call },
   configuration: { call },
+  certificates: { call },
   isolates: { call },
   files: { call },
   walls: { call },
@@ -262,6 +283,20 @@ const MAIN_TO_CONTROL: MessageTable<MainToControl> = {
   },
   files: { call, paths: list(text()) },
   reloaded: { call, lines: list(longText), faults: list(longText) },
+  certificates: {
+    call,
+    certificates: list(
+      record<CertificateEntry>({
+        name: text(),
+        source: oneOf("file", "acme", "temporary"),
+        notAfter: finite,
+        names: list(text()),
+        issuer: text(),
+        failures: whole(),
+        retryAt: nullOr(finite),
+      }),
+    ),
+  },
   configuration: {
     call,
     file: text(),
@@ -285,6 +320,7 @@ const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
   "check-table": ["answer"],
   reload: ["reloaded"],
   configuration: ["configuration"],
+  certificates: ["certificates"],
   isolates: ["answer"],
   files: ["files"],
   walls: ["walls"],

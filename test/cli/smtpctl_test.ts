@@ -23,6 +23,7 @@ const words: readonly { readonly line: string; readonly asks: Record<string, unk
   { line: `show message ${evpid}`, asks: { do: "show-message", message: msgid } },
   { line: `show message ${msgid.toUpperCase()}`, asks: { do: "show-message", message: msgid } },
   { line: `show envelope ${evpid}`, asks: { do: "show-envelope", envelope: evpid } },
+  { line: "show certificates", asks: { do: "show-certificates" } },
   { line: "show stats", asks: { do: "show-stats" } },
   { line: "show status", asks: { do: "show-status" } },
   { line: `schedule ${evpid}`, asks: { do: "schedule", target: { envelope: evpid } } },

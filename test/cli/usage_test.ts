@@ -54,7 +54,7 @@ const asked: { args: string[]; stdout: RegExp }[] = [
   { args: ["--version"], stdout: /^smtpctl \(Vaultpost\) \d/ },
   {
     args: ["show", "--help"],
-    stdout: /^usage: smtpctl show damaged \[--json\]\n[^]*\nusage: smtpctl show status \[--json\]\n/,
+    stdout: /^usage: smtpctl show certificates \[--json\]\n[^]*\nusage: smtpctl show status \[--json\]\n/,
   },
   { args: ["sh", "q", "-h"], stdout: /^usage: smtpctl show queue \[<msgid>\] \[--json\]\n[^\n]+\n$/ },
   { args: ["--help", "encrypt"], stdout: /^usage: smtpctl encrypt \[<str>\]\n/ },

@@ -127,6 +127,8 @@ export class FakeSystem {
           ? { type: "walls", processes: this.walls }
           : said.type === "checkup" || said.type === "last-checkup"
           ? { type: "checked", checked: this.checked, worse: this.worse }
+          : said.type === "certificates"
+          ? { type: "certificates", call: said.call, certificates: [] }
           : said.type === "configuration"
           ? {
             type: "configuration",

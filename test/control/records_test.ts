@@ -79,6 +79,19 @@ Deno.test("the others have the names of smtpctl(8) too", () => {
   };
   const route = { route: 1, source: null, host: "192.0.2.1", isNew: true, disabled: null, connections: 0 } as const;
   const relay = { relay: "[relay]", source: null, tasks: 1, connections: 0, lastConnectAt: 1, retryAt: null };
+  const certificate = {
+    name: "n",
+    source: "acme",
+    notAfter: 1,
+    names: ["a", "b"],
+    issuer: "i",
+    failures: 1,
+    retryAt: 2,
+  } as const;
+  assert.equal(
+    records.describeCertificate(certificate),
+    "n|acme|1970-01-01T00:00:00.001Z|a,b|i|1|1970-01-01T00:00:00.002Z",
+  );
   const rows: [string, readonly object[]][] = [
     ["show stats", [records.statsRecord([{ key: "smtp.session", value: 1, kind: "gauge" }], 1.5)]],
     ["show status", [
@@ -88,6 +101,7 @@ Deno.test("the others have the names of smtpctl(8) too", () => {
         processes: [process],
       }),
     ]],
+    ["show certificates", [records.certificateRecord(certificate)]],
     ["show damaged", [records.damagedRecord({ id: "7b23f1c8", foundAt: 1, reason: "r" })]],
     ["dkim check", [
       records.dkimRecord({ domain: "d", selector: "s", use: "signs", state: "ok", ok: true, text: "t" }),

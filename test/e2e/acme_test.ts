@@ -95,6 +95,14 @@ ${inbox(daemon)}`;
       const orders = pebble.log.slice(asked).filter((line) => line.includes("Added order"));
       assert.equal(orders.length, 1, orders.join("\n"));
       await replaced(daemon, pebble);
+      const { stdout } = await daemon.tool("smtpctl", ["show", "certificates"]);
+      const lines = stdout.trim().split("\n").map((line) => line.split("|"));
+      assert.deepEqual(lines.map(([name, source]) => `${name} ${source}`), [
+        "http.test acme",
+        "alpn.test acme",
+        "dns.test acme",
+      ]);
+      assert.ok(lines.every((line) => line[4]!.startsWith("Pebble Intermediate") && line[6] === "-"), stdout);
       const wildcard = await shownBy(smtps, "any.dns.test");
       assert.ok(isOfPebble(wildcard));
       assert.match(wildcard.subjectAltName!, /DNS:\*\.dns\.test/);
@@ -193,6 +201,9 @@ ${inbox(daemon)}`;
       assert.ok(!isOfPebble(await shownBy(smtps, "path.test")));
       const { stdout } = await daemon.tool("smtpctl", ["show", "stats"]);
       assert.match(stdout, /^acme\.failure=7$/m);
+      const shown = await daemon.tool("smtpctl", ["show", "certificates", "--json"]);
+      const first = JSON.parse(shown.stdout.split("\n")[0]!);
+      assert.deepEqual([first.name, first.source, first.failures], ["limited.test", "temporary", 1]);
       // Asked to, it tries again at once.
       const from = daemon.log.length;
       assert.equal((await daemon.tool("smtpctl", ["update", "pki"])).code, 0);

@@ -498,6 +498,7 @@ export const SAMPLES: {
       "last-checkup": [{ call: 1 }],
       reload: [{ call: 1 }],
       configuration: [{ call: 1 }],
+      certificates: [{ call: 1 }],
       isolates: [{ call: 1 }],
       files: [{ call: 1 }],
       walls: [{ call: 1 }],
@@ -526,6 +527,18 @@ export const SAMPLES: {
         },
       ],
       reloaded: [{ call: 1, lines: ["l"], faults: [] }, { call: 1, lines: [], faults: ["f"] }],
+      certificates: [{
+        call: 1,
+        certificates: [{
+          name: "mx.example.org",
+          source: "acme",
+          notAfter: 1,
+          names: ["mx.example.org"],
+          issuer: "i",
+          failures: 0,
+          retryAt: null,
+        }],
+      }],
       configuration: [
         { call: 1, file: "/etc/smtpd.conf", readAt: 1, generation: 0, olderGenerations: 0, olderSessions: 0 },
       ],

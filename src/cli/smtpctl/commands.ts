@@ -204,6 +204,11 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
     makeOf: (given) => ({ setup: orderOf(given) }),
   },
   {
+    pattern: "show certificates",
+    about: "Lists the certificates in use: where each is from, when it ends, whether obtaining the next one fails.",
+    make: () => show({ do: "show-certificates" }),
+  },
+  {
     pattern: "show damaged",
     about: "Lists what could not be read in the spool and is set aside.",
     make: () => show({ do: "show-damaged" }),

@@ -66,6 +66,18 @@ export const JSON_FORMS: Readonly<Record<string, JsonForm>> = {
       bounces: "",
     },
   },
+  "show certificates": {
+    form: "lines",
+    fields: {
+      name: "of the pki line",
+      source: "file, acme or temporary",
+      notAfter: "when it ends",
+      names: "a list",
+      issuer: "",
+      failures: "of attempts to obtain the next, in a row",
+      retryAt: "when that is tried again, or null",
+    },
+  },
   "show damaged": {
     form: "lines",
     fields: { id: "of an envelope or a message", foundAt: "", reason: "" },

@@ -86,11 +86,18 @@ export function acmeCertificates(
       ...rest,
       name,
       ca: ca === null ? null : loadAuthority(ca, config.declared[`pki ${name}`]),
-      account: files ? readAccount(accountFile(line)) : null,
-      chain: files ? chainOf(line) : null,
-      putOff: files ? readPutOff(putOffFile(line)) : { until: 0, failures: 0 },
+      ...files ? stateOf(line) : { account: null, chain: null, putOff: { until: 0, failures: 0 } },
     };
   });
+}
+
+/** Returns what is kept for a line: what cannot be read counts as not there. */
+export function stateOf(line: AcmeLine): Pick<AcmeCertificate, "account" | "chain" | "putOff"> {
+  return {
+    account: readAccount(accountFile(line)),
+    chain: chainOf(line),
+    putOff: readPutOff(putOffFile(line)),
+  };
 }
 
 /** The chain that is in use; null when there is none that can be. */
