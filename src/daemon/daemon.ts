@@ -316,8 +316,7 @@ class Daemon {
       supervisor,
       oneProcess,
       clock: this.#clock,
-      reread: this.#options.reread ??
-        (() => Promise.resolve({ faults: ["this daemon does not read its configuration again"] })),
+      reread: () => this.#reread(),
       prepareLog: (config) => this.#logs.prepare(this.#logSinks(config)),
       load: async (config, log) => {
         const { config: old, settings } = this.#reloader.current;
@@ -343,6 +342,19 @@ class Daemon {
       notify: (state) => state === "reloading" ? this.#manager.reloading() : this.#manager.ready(this.#health().status),
       log: (level, text) => this.#log(level, text),
     });
+  }
+
+  /** Parses the configuration again. What Landlock hides from main, which was told of the files of the start, looks like a mistake. */
+  async #reread(): Promise<Reread> {
+    const { reread } = this.#options;
+    if (reread === undefined) return { faults: ["this daemon does not read its configuration again"] };
+    const read = await reread();
+    const hidden = "faults" in read && this.#wall?.landlock != null &&
+      read.faults.some((fault) => fault.includes("Permission denied"));
+    if (!hidden) return read;
+    return {
+      faults: [...read.faults, "restart smtpd for files in other folders than those of its start: Landlock hides them"],
+    };
   }
 
   /** Main goes by this configuration from now on. */

@@ -301,7 +301,7 @@ for (const twoUsers of Deno.uid() === 0 ? [true, false] : [false]) {
 }
 
 Deno.test("100 reloads under load drop no connection and lose nothing", async () => {
-  await withDaemon({ config: (place) => textOf(firstParts(place)) }, async (daemon) => {
+  await withDaemon({ twoUsers: Deno.uid() === 0, config: (place) => textOf(firstParts(place)) }, async (daemon) => {
     const { port, configFile } = daemon;
     const parts = firstParts(daemon), hostnames = ["mx", "other"];
     const reloads = 100;

@@ -7,7 +7,7 @@ import { CHUNK_BYTES, CHUNK_CREDIT, MAX_MESSAGE_ENVELOPES } from "../../src/prot
 import { MessageBuffer } from "../../src/smtp/message/message_buffer.ts";
 import { QueueClient } from "../../src/smtp/queue_client.ts";
 import { MAX_IDLE_COMMANDS } from "../../src/smtp/session/command_limits.ts";
-import { type Client, delivered, FakeChannel, settle, World } from "./support.ts";
+import { type Client, delivered, FakeChannel, listener, settings, settle, World } from "./support.ts";
 import { msgid } from "../ids.ts";
 
 const OPENING = "EHLO a.example\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n";
@@ -481,6 +481,28 @@ Deno.test("the name of a client is asked once and remembered for a while", async
   world.now += 301_000;
   await world.connect();
   assert.equal(asked(), 2);
+});
+
+Deno.test("a reload: new sessions have the new settings, those of an older generation end when they are told to", async () => {
+  const world = new World();
+  const old = await inData(world), idle = await world.connect();
+  idle.wire.take();
+  world.service.reload(settings([listener()], { maxMessageBytes: 4711 }), 1);
+  const fresh = await world.connect();
+  fresh.wire.take();
+  assert.match(await fresh.say("EHLO client.example.net\r\n"), /SIZE 4711\b/);
+  assert.doesNotMatch(await idle.say("EHLO client.example.net\r\n"), /SIZE 4711\b/);
+  void world.service.retire(0);
+  await settle();
+  assert.match(idle.wire.take(), /^421 4\.3\.2 /);
+  assert.match(await old.say("A: b\r\n.\r\n"), /^250 2\.0\.0 00000001 [^\r]*\r\n421 4\.3\.2 /);
+  assert.match(await fresh.say("NOOP\r\n"), /^250 /);
+  // What fails later is taken back: the generation before is in use again.
+  world.service.reload(settings([listener()]), 0);
+  world.service.forget(1);
+  const last = await world.connect();
+  last.wire.take();
+  assert.doesNotMatch(await last.say("EHLO client.example.net\r\n"), /SIZE 4711\b/);
 });
 
 Deno.test("stopping: idle sessions get 421 at once, a transaction may end first, new ones are turned away", async () => {
