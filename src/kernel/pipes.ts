@@ -4,8 +4,8 @@ import { cString, libc } from "./libc.ts";
 
 const O_CLOEXEC = 0o2000000, F_SETPIPE_SZ = 1031;
 const AT_EMPTY_PATH = 0x1000, STATX_INO = 0x100, STATX_OCTETS = 256, STATX_INO_AT = 32;
-/** Twice a chunk of a message. */
-const PIPE_OCTETS = 512 * 1024;
+/** The chunks of a message that may be on their way, twice, and as much as the kernel gives to everybody: what does not fit is copied once more. */
+const PIPE_OCTETS = 1024 * 1024;
 
 /** What one side has of two pipes: it reads from the one and writes into the other. */
 export interface PipeEnds {
