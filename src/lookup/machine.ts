@@ -46,7 +46,7 @@ export function lookupFiles(settings: LookupSettings): string[] {
 
 /**
  * Every file that the tables of the isolate may have to be read from, by it or by main. An include that is
- * written into an alias file later needs a restart of the daemon; until then it is logged as unreadable.
+ * written into an alias file later needs a reload; until then it is logged as unreadable.
  */
 export function tableFilesOf(settings: Pick<LookupSettings, "tables" | "tableFiles" | "actions">): string[] {
   const files = new Set<string>();

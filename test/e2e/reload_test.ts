@@ -79,6 +79,135 @@ class Reloaded {
   }
 }
 
+/** Filters that come, change and go. */
+async function changeFilters(it: Reloaded, listeners: string): Promise<void> {
+  const { daemon } = it, { folder, port } = daemon;
+  // Filters: one comes, another one comes beside it, the first becomes another one. What stays goes on running.
+  const refuses = (text: string) => ({
+    register: ["filter|smtp-in|mail-from"],
+    rules: [["mail-from", `${text}@`, `reject|550 5.7.1 ${text}`]] as const,
+  });
+  const words = install(folder, { first: refuses("first"), second: refuses("second"), third: refuses("third") });
+  const filtered = (filter: string) =>
+    `listen on socket\nlisten on 127.0.0.1 port ${port} hostname mx.${DOMAIN} filter "${filter}"\n`;
+  const pids = async (name: string) => (await run("pgrep", ["-f", `${folder}/${name}.json`])).stdout.trim();
+  const judged = async (client: Client, names: readonly string[]) => {
+    for (const name of ["first", "second", "third"]) {
+      const reply = await it.ask(client, `MAIL FROM:<${name}@example.net>`);
+      assert.match(reply, names.includes(name) ? new RegExp(`^550 5.7.1 ${name}`) : /^250/);
+      await client.say("RSET", "250");
+    }
+  };
+  const unfiltered = await it.session();
+  await it.change({ others: `filter "a" ${words.first}\n`, listeners: filtered("a") });
+  const oneFilter = await it.session();
+  await judged(oneFilter, ["first"]);
+  await judged(unfiltered, []);
+  const firstPid = await pids("first");
+  await it.change({
+    others: `filter "a" ${words.first}\nfilter "b" ${words.second}\nfilter "both" chain { "a", "b" }\n`,
+    listeners: filtered("both"),
+  });
+  const twoFilters = await it.session();
+  await judged(twoFilters, ["first", "second"]);
+  await judged(oneFilter, ["first"]);
+  assert.equal(await pids("first"), firstPid);
+  const secondPid = await pids("second");
+  await it.change({
+    others: `filter "a" ${words.third}\nfilter "b" ${words.second}\nfilter "both" chain { "a", "b" }\n`,
+  });
+  let fresh = await it.session();
+  await judged(fresh, ["third", "second"]);
+  await judged(twoFilters, ["first", "second"]);
+  await judged(unfiltered, []);
+  assert.equal(await pids("second"), secondPid);
+  assert.equal(await pids("first"), firstPid);
+  for (const one of [unfiltered, oneFilter, twoFilters]) {
+    await one.say("QUIT", "221");
+    one.close();
+  }
+  while (await pids("first") !== "") { /* It ends when the last of its sessions has. */ }
+  await judged(fresh, ["third", "second"]);
+  fresh.close();
+
+  // A filter that does not start changes nothing.
+  await Deno.writeTextFile(
+    daemon.configFile,
+    textOf({ ...it.parts, others: it.parts.others! + 'filter "none" proc-exec "/bin/false"\n' }),
+  );
+  const refused = await daemon.tool("smtpctl", ["reload"]);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stdout, /filter program "none" \(\/bin\/false\) failed: /);
+  fresh = await it.session();
+  await judged(fresh, ["third", "second"]);
+  fresh.close();
+  await it.change({ others: "", listeners });
+}
+
+/** The admin page, certificates, times to live, where mail is relayed to, signatures. */
+async function changeOthers(it: Reloaded, listeners: string): Promise<void> {
+  const { daemon } = it, { folder, port } = daemon;
+  // The admin page comes, moves and goes.
+  const [admin, moved] = [freePort(), freePort()];
+  const page = (at: number) => fetch(`http://127.0.0.1:${at}/`).then((answer) => answer.body?.cancel().then(() => 200));
+  await it.change({ others: `admin listen on 127.0.0.1 port ${admin}\n` });
+  assert.equal(await page(admin), 200);
+  await it.change({ others: `admin listen on 127.0.0.1 port ${moved}\n` });
+  assert.equal(await page(moved), 200);
+  await assert.rejects(page(admin));
+
+  // Certificates.
+  const key = join(folder, "mx.key");
+  await Deno.writeTextFile(key, Deno.readTextFileSync(certificate("mx.key")), { mode: 0o600 });
+  const old = await it.session();
+  await it.change({
+    others: `pki "mx.${DOMAIN}" cert "${certificate("mx.pem")}" key "${key}"\n`,
+    listeners: `listen on socket\nlisten on 127.0.0.1 port ${port} hostname mx.${DOMAIN} tls\n`,
+  });
+  let fresh = await Client.connect(port);
+  assert.match(await fresh.say("EHLO client.example.net", "250"), /STARTTLS/);
+  fresh.close();
+  assert.doesNotMatch(await old.say("EHLO client.example.net", "250"), /STARTTLS/);
+  old.close();
+  await it.change({ others: "", listeners });
+
+  // The times to live of what is queued, and where it is relayed to; then it is signed.
+  const dkim = join(folder, "dkim.key");
+  await run("openssl", ["genpkey", "-algorithm", "ED25519", "-out", dkim]);
+  await Deno.chmod(dkim, 0o600);
+  const host = await fakeServer();
+  const { actions = "", rules = "" } = it.parts;
+  const relayed = (at: string, more = "") => ({
+    actions: `${actions}action "out" relay host "smtp://${at}"${more}\n`,
+    rules: `match from any for domain "far.test" action "out"\n${rules}`,
+  });
+  await it.change(relayed(`127.0.0.2:${freePort()}`));
+  fresh = await it.session();
+  await fresh.send("a@example.org", "queued@far.test", MESSAGE);
+  await daemon.logged(/mta delivery .*to=<queued@far\.test>.*result="TempFail"/);
+  await it.change({ limits: "queue ttl 2d\nbounce warn-interval 1h\n" });
+  const [queued] = (await daemon.tool("smtpctl", ["show", "queue", "--json"])).stdout.trim().split("\n")
+    .map((line) => JSON.parse(line));
+  assert.equal((Date.parse(queued.expiresAt) - Date.parse(queued.createdAt)) / 3_600_000, 48);
+  await it.change(relayed(`127.0.0.1:${host.port}`));
+  assert.equal((await daemon.tool("smtpctl", ["schedule", "all"])).code, 0);
+  await daemon.logged(/mta delivery .*to=<queued@far\.test>.*result="?Ok/);
+  const unsigned = fresh;
+  await it.change({
+    ...relayed(`127.0.0.1:${host.port}`, " dkim"),
+    others: `dkim "example.org" selector "s" key "${dkim}"\n`,
+  });
+  fresh = await it.session();
+  const signable = "From: a@example.org\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n" + MESSAGE;
+  await fresh.send("a@example.org", "signed@far.test", signable);
+  await daemon.logged(/mta delivery .*to=<signed@far\.test>.*result="?Ok/);
+  assert.deepEqual(host.messages().map((text) => /^DKIM-Signature: .*d=example\.org/m.test(text)), [false, true]);
+  unsigned.close();
+  fresh.close();
+  await host.close();
+  await it.change({ limits: "", others: "", actions, rules });
+}
+
 for (const twoUsers of Deno.uid() === 0 ? [true, false] : [false]) {
   const where = twoUsers ? "in processes of two users" : "in one process";
   Deno.test(`each change of smtpd.conf is in use after a reload, and not for sessions that were open, ${where}`, async () => {
@@ -125,6 +254,25 @@ for (const twoUsers of Deno.uid() === 0 ? [true, false] : [false]) {
       await daemon.mailbox("other/second").arrived(1);
       old.close();
 
+      // Every address in the place of one, at the same port; then a port that is taken: nothing is changed, and both are as they were.
+      await it.change({ listeners: `listen on socket\nlisten on 0.0.0.0 port ${port} hostname every.${DOMAIN}\n` });
+      fresh = await Client.open(port);
+      assert.match(await fresh.reply(), /^220 every\.example\.org /);
+      fresh.close();
+      const taken = Deno.listen({ hostname: "127.0.0.1", port: second });
+      await Deno.writeTextFile(
+        daemon.configFile,
+        textOf({ ...it.parts, listeners: `${listeners}listen on 127.0.0.1 port ${second}\n` }),
+      );
+      const inUse = await daemon.tool("smtpctl", ["reload"]);
+      assert.equal(inUse.code, 1);
+      assert.match(inUse.stdout, /smtpd\.conf:\d+: cannot listen on 127\.0\.0\.1:\d+: the address is in use/);
+      taken.close();
+      fresh = await Client.open(port);
+      assert.match(await fresh.reply(), /^220 every\.example\.org /);
+      fresh.close();
+      await it.change({ listeners });
+
       // A new file of a table, and its content.
       await Deno.writeTextFile(join(folder, "more"), "b@example.net\n");
       await it.change({
@@ -160,127 +308,11 @@ for (const twoUsers of Deno.uid() === 0 ? [true, false] : [false]) {
 
       await it.change({ limits: "" });
 
-      // Filters: one comes, another one comes beside it, the first becomes another one. What stays goes on running.
-      const refuses = (text: string) => ({
-        register: ["filter|smtp-in|mail-from"],
-        rules: [["mail-from", `${text}@`, `reject|550 5.7.1 ${text}`]] as const,
-      });
-      const words = install(folder, { first: refuses("first"), second: refuses("second"), third: refuses("third") });
-      const filtered = (filter: string) =>
-        `listen on socket\nlisten on 127.0.0.1 port ${port} hostname mx.${DOMAIN} filter "${filter}"\n`;
-      const pids = async (name: string) => (await run("pgrep", ["-f", `${folder}/${name}.json`])).stdout.trim();
-      const judged = async (client: Client, names: readonly string[]) => {
-        for (const name of ["first", "second", "third"]) {
-          const reply = await it.ask(client, `MAIL FROM:<${name}@example.net>`);
-          assert.match(reply, names.includes(name) ? new RegExp(`^550 5.7.1 ${name}`) : /^250/);
-          await client.say("RSET", "250");
-        }
-      };
-      const unfiltered = await it.session();
-      await it.change({ others: `filter "a" ${words.first}\n`, listeners: filtered("a") });
-      const oneFilter = await it.session();
-      await judged(oneFilter, ["first"]);
-      await judged(unfiltered, []);
-      const firstPid = await pids("first");
-      await it.change({
-        others: `filter "a" ${words.first}\nfilter "b" ${words.second}\nfilter "both" chain { "a", "b" }\n`,
-        listeners: filtered("both"),
-      });
-      const twoFilters = await it.session();
-      await judged(twoFilters, ["first", "second"]);
-      await judged(oneFilter, ["first"]);
-      assert.equal(await pids("first"), firstPid);
-      const secondPid = await pids("second");
-      await it.change({
-        others: `filter "a" ${words.third}\nfilter "b" ${words.second}\nfilter "both" chain { "a", "b" }\n`,
-      });
-      fresh = await it.session();
-      await judged(fresh, ["third", "second"]);
-      await judged(twoFilters, ["first", "second"]);
-      await judged(unfiltered, []);
-      assert.equal(await pids("second"), secondPid);
-      assert.equal(await pids("first"), firstPid);
-      for (const one of [unfiltered, oneFilter, twoFilters]) {
-        await one.say("QUIT", "221");
-        one.close();
+      // The same in one process, where root runs the tests: once is enough.
+      if (twoUsers || Deno.uid() !== 0) {
+        await changeFilters(it, listeners);
+        await changeOthers(it, listeners);
       }
-      while (await pids("first") !== "") { /* It ends when the last of its sessions has. */ }
-      await judged(fresh, ["third", "second"]);
-      fresh.close();
-
-      // A filter that does not start changes nothing.
-      await Deno.writeTextFile(
-        daemon.configFile,
-        textOf({ ...it.parts, others: it.parts.others! + 'filter "none" proc-exec "/bin/false"\n' }),
-      );
-      const refused = await daemon.tool("smtpctl", ["reload"]);
-      assert.equal(refused.code, 1);
-      assert.match(refused.stdout, /filter program "none" \(\/bin\/false\) failed: /);
-      fresh = await it.session();
-      await judged(fresh, ["third", "second"]);
-      fresh.close();
-      await it.change({ others: "", listeners });
-
-      // The admin page comes, moves and goes.
-      const [admin, moved] = [freePort(), freePort()];
-      const page = (at: number) =>
-        fetch(`http://127.0.0.1:${at}/`).then((answer) => answer.body?.cancel().then(() => 200));
-      await it.change({ others: `admin listen on 127.0.0.1 port ${admin}\n` });
-      assert.equal(await page(admin), 200);
-      await it.change({ others: `admin listen on 127.0.0.1 port ${moved}\n` });
-      assert.equal(await page(moved), 200);
-      await assert.rejects(page(admin));
-
-      // Certificates.
-      const key = join(folder, "mx.key");
-      await Deno.writeTextFile(key, Deno.readTextFileSync(certificate("mx.key")), { mode: 0o600 });
-      old = await it.session();
-      await it.change({
-        others: `pki "mx.${DOMAIN}" cert "${certificate("mx.pem")}" key "${key}"\n`,
-        listeners: `listen on socket\nlisten on 127.0.0.1 port ${port} hostname mx.${DOMAIN} tls\n`,
-      });
-      fresh = await Client.connect(port);
-      assert.match(await fresh.say("EHLO client.example.net", "250"), /STARTTLS/);
-      fresh.close();
-      assert.doesNotMatch(await old.say("EHLO client.example.net", "250"), /STARTTLS/);
-      old.close();
-      await it.change({ others: "", listeners });
-
-      // The times to live of what is queued, and where it is relayed to; then it is signed.
-      const dkim = join(folder, "dkim.key");
-      await run("openssl", ["genpkey", "-algorithm", "ED25519", "-out", dkim]);
-      await Deno.chmod(dkim, 0o600);
-      const host = await fakeServer();
-      const { actions = "", rules = "" } = it.parts;
-      const relayed = (at: string, more = "") => ({
-        actions: `${actions}action "out" relay host "smtp://${at}"${more}\n`,
-        rules: `match from any for domain "far.test" action "out"\n${rules}`,
-      });
-      await it.change(relayed(`127.0.0.2:${freePort()}`));
-      fresh = await it.session();
-      await fresh.send("a@example.org", "queued@far.test", MESSAGE);
-      await daemon.logged(/mta delivery .*to=<queued@far\.test>.*result="TempFail"/);
-      await it.change({ limits: "queue ttl 2d\nbounce warn-interval 1h\n" });
-      const [queued] = (await daemon.tool("smtpctl", ["show", "queue", "--json"])).stdout.trim().split("\n")
-        .map((line) => JSON.parse(line));
-      assert.equal((Date.parse(queued.expiresAt) - Date.parse(queued.createdAt)) / 3_600_000, 48);
-      await it.change(relayed(`127.0.0.1:${host.port}`));
-      assert.equal((await daemon.tool("smtpctl", ["schedule", "all"])).code, 0);
-      await daemon.logged(/mta delivery .*to=<queued@far\.test>.*result="?Ok/);
-      const unsigned = fresh;
-      await it.change({
-        ...relayed(`127.0.0.1:${host.port}`, " dkim"),
-        others: `dkim "example.org" selector "s" key "${dkim}"\n`,
-      });
-      fresh = await it.session();
-      const signable = "From: a@example.org\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n" + MESSAGE;
-      await fresh.send("a@example.org", "signed@far.test", signable);
-      await daemon.logged(/mta delivery .*to=<signed@far\.test>.*result="?Ok/);
-      assert.deepEqual(host.messages().map((text) => /^DKIM-Signature: .*d=example\.org/m.test(text)), [false, true]);
-      unsigned.close();
-      fresh.close();
-      await host.close();
-      await it.change({ limits: "", others: "", actions, rules });
 
       // What is wrong changes nothing, and is said.
       const status = async () =>
