@@ -11,7 +11,7 @@ const SMTP_PORT = 25;
 const MAX_DOMAINS = 50;
 
 export interface Subjects {
-  /** Domains whose mail is delivered here, in A-labels. */
+  /** Domains whose mail is delivered here, in A-labels; none where others cannot bring it. */
   readonly receives: readonly string[];
   /** Domains whose mail is signed here. */
   readonly sends: readonly string[];
@@ -28,7 +28,9 @@ export interface Subjects {
 /** `serverName`: what the host is called where the configuration does not say. */
 export function subjectsOf(config: Config, serverName: string): Subjects {
   const receives = new Set<string>(), leftOut = new Set<string>();
-  for (const rule of config.rules) {
+  // A proxy brings others to a listener at the loopback, too.
+  const reached = config.listen.some(({ on, socket, proxyV2 }) => !socket && (proxyV2 || !LOOPBACK.test(on)));
+  for (const rule of reached ? config.rules : []) {
     const { outcome, for: target, from } = rule;
     if (outcome.kind !== "action" || from.negated || from.kind === "socket" || target.negated || target.regex) continue;
     if (config.actions[outcome.name]?.kind !== "local") continue;

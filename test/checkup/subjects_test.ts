@@ -37,6 +37,12 @@ match from local for any action "out"
   });
 });
 
+Deno.test("domains are nobody's business where no other host can bring mail", () => {
+  const text = 'action "in" maildir\nmatch from any for domain "example.org" action "in"\n';
+  deepEqual(subjects(`listen on 127.0.0.1 port 2525\nlisten on socket\n${text}`).receives, []);
+  deepEqual(subjects(`listen on 127.0.0.1 port 2525 proxy-v2\n${text}`).receives, ["example.org"]);
+});
+
 Deno.test("a host that only hands mail to a smarthost has nothing that others look at", () => {
   const found = subjects(
     'listen on socket\naction "out" relay host "smtp://relay.example.net"\nmatch from local for any action "out"\n',

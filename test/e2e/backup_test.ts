@@ -57,7 +57,11 @@ async function refused(daemon: Daemon, ...words: string[]): Promise<string> {
 
 const config = (at: { port: number; mail: string; folder: string }) => {
   Deno.writeTextFileSync(join(at.folder, "blocked"), "192.0.2.1\n", { mode: 0o644 });
-  return `table blocked file:${at.folder}/blocked\n${maildirConfig(at)}match from src <blocked> for any reject\n`;
+  // As keys are: a folder for root alone.
+  Deno.mkdirSync(join(at.folder, "private"), { mode: 0o700 });
+  Deno.writeTextFileSync(join(at.folder, "private/more"), "192.0.2.2\n", { mode: 0o600 });
+  return `table blocked file:${at.folder}/blocked\ntable more file:${at.folder}/private/more\n${maildirConfig(at)}` +
+    "match from src <blocked> for any reject\nmatch from src <more> for any reject\n";
 };
 
 Deno.test("a backup while mail flows is restored with each message that waited, once, and the configuration", async () => {
@@ -91,11 +95,14 @@ Deno.test("a backup while mail flows is restored with each message that waited, 
     const text = await Deno.readTextFile(daemon.configFile);
     await Deno.writeTextFile(daemon.configFile, "another\n");
     await Deno.remove(`${daemon.folder}/blocked`);
+    await Deno.remove(`${daemon.folder}/private`, { recursive: true });
     assert.match(await refused(daemon, "restore", copy), /are there and differ: .*smtpd\.conf; restore --force/);
     assert.match(await refused(daemon, "restore", daemon.mail), /is no backup, or one that was not finished/);
     assert.match(await smtpctl(daemon, "restore", "--force", copy), /put back: check them with smtpd -n/);
     assert.equal(await Deno.readTextFile(daemon.configFile), text);
     assert.equal((await Deno.stat(`${daemon.folder}/blocked`)).mode! & 0o7777, 0o644);
+    const { files: privateFiles, folders: privateFolders } = modesIn(`${daemon.folder}/private`);
+    assert.deepEqual([[...privateFiles], [...privateFolders]], [[0o600], [0o700]]);
 
     await Deno.remove(daemon.mail, { recursive: true });
     await Deno.mkdir(daemon.mail);

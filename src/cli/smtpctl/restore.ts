@@ -51,9 +51,11 @@ export async function restore(
   // What is taken for a queue comes last.
   wanted.sort((a, b) => Number(isQueue(a.file)) - Number(isQueue(b.file)));
   makeSpool(spool);
+  makeFolders(placed, spool);
   for (const { file, to } of wanted) await put(`${source}/${file.copy}`, { file, to, spool }, count);
   progress.end();
-  terminal.out(`${wanted.length} of ${files.length} files put back: check them with smtpd -n, and start smtpd\n`);
+  const same = files.length - wanted.length, there = same === 0 ? "" : `, ${same} were there already`;
+  terminal.out(`${wanted.length} files put back${there}: check them with smtpd -n, and start smtpd\n`);
   return 0;
 }
 
@@ -100,6 +102,23 @@ function makeSpool(spool: string): void {
   Deno.chmodSync(spool, SPOOL_MODE);
 }
 
+/** Makes the folders that are missing. Where all files are for their owner alone, as keys are, so is the folder. */
+function makeFolders(placed: readonly { readonly file: KeptFile; readonly to: string }[], spool: string): void {
+  const shared = new Set(
+    placed.filter(({ file }) => (parseInt(file.mode, 8) & 0o077) !== 0).map(({ to }) => dirname(to)),
+  );
+  for (const { to } of placed) {
+    const folder = dirname(to), inSpool = to.startsWith(`${spool}/`);
+    if (exists(folder)) continue;
+    try {
+      if (!inSpool) Deno.mkdirSync(dirname(folder), { recursive: true, mode: 0o755 });
+      Deno.mkdirSync(folder, { recursive: true, mode: inSpool || !shared.has(folder) ? 0o700 : 0o755 });
+    } catch (error) {
+      throw new Error(`cannot make ${safeLine(folder)}: ${systemReasonAt(error)}`);
+    }
+  }
+}
+
 /** Puts one file in place by a rename, with the permissions that it had. Root gives mail that waits in `offline` to whose it was; all else is root's. */
 async function put(
   from: string,
@@ -108,8 +127,6 @@ async function put(
 ): Promise<void> {
   const target = exists(to) ? Deno.realPathSync(to) : to, folder = dirname(target), partial = `${target}.restored`;
   try {
-    const inSpool = target.startsWith(`${spool}/`);
-    Deno.mkdirSync(folder, { recursive: true, mode: inSpool ? 0o700 : 0o755 });
     if (folder === `${spool}/offline`) Deno.chmodSync(folder, OFFLINE_MODE);
     await copyFile(from, partial, { onPiece: count });
     if (folder === `${spool}/offline` && Deno.uid() === 0) chownSync(partial, file.uid, file.gid);

@@ -172,7 +172,7 @@ class NameChecks {
       ...domains.map((domain) => this.#domain(domain, addresses)),
       this.#dkim(),
       ...hosts.map((host) => this.#host(host, { own, addresses })),
-      ...addresses.map((address) => this.#ptr(address)),
+      ...hosts.length === 0 ? [] : addresses.map((address) => this.#ptr(address)),
       ...addresses.flatMap((address) => this.#deps.blocklists.map((list) => this.#blocklist(address, list))),
     ]);
     return [
@@ -185,7 +185,7 @@ class NameChecks {
       ...hosts.length === 0
         ? [
           about("dns", "").info(
-            "this host is not reached from elsewhere and sends nothing by itself: no name is checked",
+            "this host is not reached from elsewhere and sends nothing by itself: its name and addresses are not checked",
           ),
         ]
         : [],

@@ -101,7 +101,8 @@ export function filesOf(config: Config, env: Environment, users: readonly number
       : [],
     guarded("the spool", spoolPath(env), { owners: [...own, ...users], optional: true }),
     guarded("the folder of what smtpd keeps", statePath(env), { owners: own, wants: "secret", optional: true }),
-    guarded("the folder of the control socket", dirname(controlSocketPath(env)), { owners: own }),
+    // The daemon makes it when it starts.
+    guarded("the folder of the control socket", dirname(controlSocketPath(env)), { owners: own, optional: true }),
     ...libexecFolders(env).filter((path) => deviceOf(path) !== null).map((path) =>
       guarded("the folder of filter and table programs", path)
     ),
