@@ -324,6 +324,10 @@ for (const twoUsers of Deno.uid() === 0 ? [true, false] : [false]) {
       assert.match(stdout, /smtpd\.conf:\d+: /);
       await daemon.logged(/^warn: reload: .*smtpd\.conf:\d+: /);
       assert.deepEqual(await status(), before);
+      // A pipe that nobody writes into keeps nobody waiting.
+      await run("mkfifo", [join(folder, "pipe")]);
+      await Deno.writeTextFile(daemon.configFile, `${textOf(it.parts)}include "${folder}/pipe"\n`);
+      assert.match((await daemon.tool("smtpctl", ["reload"])).stdout, /smtpd\.conf:\d+: .*pipe: it is no file/);
       fresh = await it.session();
       await fresh.send("a@example.net", `still@${DOMAIN}`, MESSAGE);
       await daemon.mailbox("other/still").arrived(1);

@@ -106,12 +106,16 @@ interface ReadConfig {
 }
 
 /** Reads the configuration and what it names. Lines that say what is wrong, when it cannot be used. */
-async function readConfig(options: Options, env: Environment): Promise<ReadConfig | { readonly faults: string[] }> {
+async function readConfig(
+  options: Options,
+  env: Environment,
+  readText: (path: string) => string = Deno.readTextFileSync,
+): Promise<ReadConfig | { readonly faults: string[] }> {
   const { file, defines, verbose, check } = options;
   const guard = new FileGuard(Deno.uid() ?? 0);
   const parsed = parseConfig(file, {
     defines,
-    files: configFiles(guard, env),
+    files: configFiles(guard, env, readText),
     credentials: credentialsPath(env),
     verbose,
   });
@@ -143,11 +147,15 @@ async function readConfig(options: Options, env: Environment): Promise<ReadConfi
 }
 
 /** The files of this machine, as the parser reads them: `guard` notes each. */
-function configFiles(guard: FileGuard, env: Environment): ParseOptions["files"] {
+function configFiles(
+  guard: FileGuard,
+  env: Environment,
+  readText: (path: string) => string,
+): ParseOptions["files"] {
   return {
     readText: (path) => {
       guard.note(path);
-      return Deno.readTextFileSync(path);
+      return readText(path);
     },
     readBytes: (path) => {
       guard.note(path);
@@ -160,9 +168,20 @@ function configFiles(guard: FileGuard, env: Environment): ParseOptions["files"] 
   };
 }
 
+/** Octets of a file of the configuration that is read while mail flows, at most: nothing else is done meanwhile. */
+const MAX_REREAD_OCTETS = 16 * 2 ** 20;
+
+/** Text of a file of the configuration, for a daemon that runs. Throws for a pipe or a device, whose reading might never end while mail waits. */
+function readConfigAgain(path: string): string {
+  const { isFile, isDirectory, size } = Deno.statSync(path);
+  if (!isFile && !isDirectory) throw new Error("it is no file, and a daemon that runs waits for no pipe");
+  if (size > MAX_REREAD_OCTETS) throw new Error(`it is larger than ${MAX_REREAD_OCTETS} octets`);
+  return Deno.readTextFileSync(path);
+}
+
 /** Reads the configuration again for a daemon that runs, and checks all that a start would check. */
 async function reread(options: Options, users: ChosenUsers, env: Environment): Promise<Reread> {
-  const read = await readConfig(options, env);
+  const read = await readConfig(options, env, readConfigAgain);
   if ("faults" in read) return read;
   const { config } = read;
   const access = accessFaults(
