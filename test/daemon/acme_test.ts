@@ -76,12 +76,15 @@ function setUp(folder: string, order: Partial<AcmeOrder> = {}) {
   const pki: Pki = { name: "mx.example.org", certFile: file, keyFile: file, acme: { ...ORDER, ...order } };
   const config = { pki: { "mx.example.org": pki }, declared: {} };
   const posted: MainToAcme[] = [];
-  let stored = 0, changed: readonly AcmeCertificate[] = [];
+  let stored = 0, changes = 0, changed: readonly AcmeCertificate[] = [];
   const requests = new AcmeRequests(config, {
     clock: systemClock,
     hooks: () => ({ identity: null, path: "/usr/bin:/bin" }),
     onstored: () => stored++,
-    onchange: (certificates) => changed = certificates,
+    onchange: (certificates) => {
+      changes++;
+      changed = certificates;
+    },
     post: (message) => posted.push(message) > 0,
     closeDescriptor: () => {},
     log: () => {},
@@ -98,7 +101,12 @@ function setUp(folder: string, order: Partial<AcmeOrder> = {}) {
       answered = resolve;
       channel.onmessage(question);
     });
-  return { requests, config, file, ask, posted, channel, stored: () => stored, changed: () => changed };
+  return {
+    ...{ requests, config, file, ask, posted, channel },
+    stored: () => stored,
+    changed: () => changed,
+    changes: () => changes,
+  };
 }
 
 async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
@@ -114,7 +122,7 @@ const PKI = { call: 1, pki: "mx.example.org" } as const;
 
 Deno.test("a certificate and an account are stored for root alone, and are there after a restart", () =>
   withFolder(async (folder) => {
-    const { ask, file, config, stored, channel, changed } = setUp(folder);
+    const { ask, file, config, stored, channel, changed, changes } = setUp(folder);
     assert.deepEqual(await ask({ type: "account", ...PKI, key: "k", url: "u", contact: "c" }), {
       type: "done",
       call: 1,
@@ -135,6 +143,12 @@ Deno.test("a certificate and an account are stored for root alone, and are there
       good.cert,
       { until: 5, failures: 2 },
     ]);
+    const before = changes();
+    // Each would have main read the files again.
+    for (let count = 0; count < 1000; count++) {
+      channel.onmessage({ type: "put-off", pki: "other.example.org", until: 5, failures: 2 });
+    }
+    assert.equal(changes(), before, "nothing of a line that there is not");
     const refused = await ask({ type: "certificate", ...PKI, cert: good.cert, key: pair().key });
     assert.match((refused as { error: string }).error, /the key does not belong/);
     assert.equal(acmeCertificates(config, { files: true })[0]!.chain, good.cert);

@@ -97,9 +97,8 @@ export class AcmeRequests {
     if (question.type === "unlisten") return this.#unlisten(question.pki);
     if (question.type === "put-off") {
       const { until, failures } = question;
-      const fault = line === undefined || !this.#take()
-        ? null
-        : store(putOffFile(line), JSON.stringify({ until, failures }));
+      if (line === undefined || !this.#take()) return;
+      const fault = store(putOffFile(line), JSON.stringify({ until, failures }));
       if (fault !== null) this.#deps.log("warn", `warn: acme: ${fault}`);
       return this.#changed();
     }
