@@ -22,6 +22,8 @@ mount -t tmpfs -o mode=1777 tmpfs tmp
 # A policy of this machine may keep services from being stopped.
 rm -rf usr/sbin/policy-rc.d etc/vaultpost etc/smtpd.conf etc/mail/smtpd.conf var/spool/vaultpost usr/lib/vaultpost
 echo mail.example.org >etc/mailname
+# An index of the manual pages of all that is installed here takes longer than all the rest.
+rm -f var/lib/man-db/auto-update
 ip link set lo up
 exec chroot . /bin/sh -s <<'INSIDE'
 . /steps.sh
@@ -31,7 +33,7 @@ send() { printf 'Subject: %s\n\nx\n' "$1" | "$2" -oi reader@localhost; }
 arrived() { grep -qF "Subject: $1" /var/mail/reader; }
 silent() { [ -z "$("$@" 2>&1)" ]; }
 useradd --system --no-create-home reader
-check 'dpkg installs the package' dpkg --install /vaultpost.deb
+check 'dpkg installs the package' dpkg --force-unsafe-io --install /vaultpost.deb
 check 'the init script starts the daemon' /etc/init.d/vaultpost start
 check 'and says that it runs' /etc/init.d/vaultpost status
 check 'sendmail takes a message' send one /usr/sbin/sendmail
