@@ -25,7 +25,7 @@ export function findConfig(named: string | null, root = ""): FoundConfig {
 /** Returns the words that end a message about a configuration that is nowhere. */
 export function noConfigAdvice({ searched }: { readonly searched: boolean }): string {
   const where = searched ? ` (nor is ${CONFIG_PLACES.slice(1).join(" or ")} there)` : "";
-  return `${where}: write it, README.md has a first one and conf/examples more, or name another file with -f`;
+  return `${where}: write it, see smtpd.conf(5), have smtpctl setup make it, or name another file with -f`;
 }
 
 /**

@@ -45,7 +45,7 @@ const names: [check: typeof checkDomain, text: string, want: string | RegExp][] 
   [checkDomain, "-example.org", /letters, digits and dashes/],
   [checkDomain, `${"a".repeat(64)}.org`, /letters, digits and dashes/],
   [checkDomain, "_dmarc.example.org", /has no "_"/],
-  [checkDomain, "localhost", /it needs a domain behind a dot/],
+  [checkDomain, "localhost", /it has no dot/],
   [checkDomain, "example.123", /its last label is a number/],
   [checkDomain, 'example.org" reject', /letters, digits and dashes/],
   [checkHostname, "192.0.2.25", /"192\.0\.2\.25" is not the name of a host: it is an address/],

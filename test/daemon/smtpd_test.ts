@@ -155,7 +155,7 @@ const ROWS: readonly Row[] = [
     status: 1,
     says: [
       "smtpd: cannot open /nonexistent/smtpd.conf: No such file or directory: " +
-      "write it, README.md has a first one and conf/examples more, or name another file with -f",
+      "write it, see smtpd.conf(5), have smtpctl setup make it, or name another file with -f",
     ],
   },
   {

@@ -111,7 +111,7 @@ function checkName(
     return no("a name has labels of letters, digits and dashes, with dots between, 253 characters in all");
   }
   if (name.includes("_")) return no('a name of a host or of mail has no "_"');
-  if (!name.includes(".")) return no("it needs a domain behind a dot");
+  if (!name.includes(".")) return no("it has no dot");
   if (/^\d+$/.test(name.slice(name.lastIndexOf(".") + 1))) return no("its last label is a number");
   return { value: name };
 }
