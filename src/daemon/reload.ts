@@ -108,6 +108,8 @@ export class Reloader {
   #readAt: number;
   /** Isolates may be there that only the next configuration has a use for. */
   #exchanging = false;
+  /** Resolves when isolates that nothing has a use for any more have ended. */
+  #removed: Promise<void> = Promise.resolve();
   #closed = false;
   #running: Promise<ReloadResult> | null = null;
   #next: Promise<ReloadResult> | null = null;
@@ -240,6 +242,8 @@ export class Reloader {
     let places: PlaceChange;
     this.#exchanging = true;
     try {
+      // One that is about to end would be taken for one that is there.
+      await this.#removed;
       // Isolates ask for what is new as soon as they know of it.
       this.#deps.obtainFor(loaded.config);
       undo.push(() => this.#deps.obtainFor(this.#current.config));
@@ -304,9 +308,11 @@ export class Reloader {
   async #endPrograms(): Promise<void> {
     const { supervisor } = this.#deps;
     const union = this.#programs.union(this.#current.settings.filter), used = isolatesOf(union);
+    // Before anything is waited for: the next configuration may start others meanwhile.
+    const unused = supervisor.indexes("filter").filter((index) => !used.has(index));
     if (!isDeepStrictEqual(union, supervisor.settingsOf("filter"))) await supervisor.reload("filter", union, 0);
     this.#deps.usePrograms(union);
-    for (const index of supervisor.indexes("filter")) if (!used.has(index)) await supervisor.remove("filter", index);
+    for (const index of unused) await supervisor.remove("filter", index);
   }
 
   /** Starts isolates of roles that the configuration had no use for. Rejects with the reason. */
@@ -328,15 +334,17 @@ export class Reloader {
     }
   }
 
-  /** Ends isolates of roles that the configuration has no use for any more, when no session of an older one is left. */
-  async #removeIsolates(): Promise<void> {
-    const { supervisor, counts } = this.#deps;
-    if (this.#exchanging || this.#generations.older.length > 0) return;
-    const wanted = counts(this.#current.settings);
-    for (const role of COUNTED) {
-      if (wanted[traitsOf(role).count as PlannedCount] > 0) continue;
-      for (const index of supervisor.indexes(role)) await supervisor.remove(role, index);
-    }
+  /** Ends isolates of roles that the configuration has no use for any more, when no session of an older one is left. Resolves when they have ended. */
+  #removeIsolates(): Promise<void> {
+    return this.#removed = this.#removed.then(async () => {
+      const { supervisor, counts } = this.#deps;
+      for (const role of COUNTED) {
+        // The next configuration, whose exchange begins meanwhile, may have a use for the rest.
+        if (this.#exchanging || this.#generations.older.length > 0) return;
+        if (counts(this.#current.settings)[traitsOf(role).count as PlannedCount] > 0) continue;
+        for (const index of supervisor.indexes(role)) await supervisor.remove(role, index);
+      }
+    });
   }
 
   /** Where permissions are others, isolates of local delivery finish what they have begun and are started anew with these. */
