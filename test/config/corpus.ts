@@ -1,7 +1,6 @@
 /** The corpus: whole configurations in files, and what their comments say of them. Reads files; judges nothing. */
 
 import type { Config, ParseResult } from "../../src/config/mod.ts";
-import { RESERVED } from "../../src/config/words.ts";
 import { type ConfigFiles, formatDiagnostic, parseConfig } from "../../src/smtpd_conf/mod.ts";
 import type { Origin } from "../../src/envelope/mod.ts";
 
@@ -27,31 +26,6 @@ export function entries(kind: typeof KINDS[number]): Entry[] {
       : text.split("\n").map((line) => line.startsWith("#> ") ? line.slice(3) : "");
     return { name, text, notes: notes.filter((note) => note !== "") };
   });
-}
-
-/** The constructs of a configuration: each directive with each word of the language that stands in it, table back-ends and punctuation included. */
-function constructsOf({ text }: Entry): ReadonlySet<string> {
-  const constructs = new Set<string>();
-  for (const line of text.replaceAll(/\\\n/g, " ").split("\n")) {
-    const bare = line.replace(/#.*$/, "").replaceAll(/"([a-z]+:)?[^"]*"/g, (_, backend = "") => ` ${backend} `);
-    const words = bare.match(/[a-z][a-z0-9-]*:?|[!{}<$=,]/g) ?? [];
-    for (const word of words) {
-      if (RESERVED.has(word) || !/^[a-z0-9-]+$/.test(word)) constructs.add(`${words[0]} ${word}`);
-    }
-  }
-  return constructs;
-}
-
-/** Returns some of the entries, few, in which every construct stands that stands in any of them. */
-export function covering(all: readonly Entry[]): ReadonlySet<Entry> {
-  const seen = new Set<string>(), chosen = new Set<Entry>();
-  const rich = all.map((entry) => ({ entry, constructs: constructsOf(entry) }))
-    .sort((one, other) => other.constructs.size - one.constructs.size);
-  for (const { entry, constructs } of rich) {
-    if (!constructs.isSubsetOf(seen)) chosen.add(entry);
-    for (const construct of constructs) seen.add(construct);
-  }
-  return chosen;
 }
 
 /** Where the files lie that configurations of the corpus name by absolute paths. */

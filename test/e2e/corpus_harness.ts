@@ -42,11 +42,17 @@ export interface CorpusHarness {
   readonly proxied: ReadonlyMap<string, number>;
 }
 
-/** Lays everything that `entry` names into `folder`, and answers the configuration for there, with a listener more for each tag of `routes`. */
-export function furnish(entry: Entry, routes: readonly Route[], folder: string): CorpusHarness {
+/** Lays everything that any of the configurations names into `folder`. */
+export async function furnish(all: readonly Entry[], folder: string): Promise<void> {
   const etc = join(folder, "etc");
   layFiles(etc);
-  layPrograms(entry.text, join(folder, "libexec"));
+  layPrograms(all, join(folder, "libexec"));
+  await compileTables(etc);
+}
+
+/** Answers the configuration for a furnished `folder`, with a listener more for each tag of `routes`. */
+export function harnessFor({ text }: Entry, routes: readonly Route[], folder: string): CorpusHarness {
+  const etc = join(folder, "etc");
   const ports: number[] = [];
   const port = () => {
     const free = freePort();
@@ -56,7 +62,7 @@ export function furnish(entry: Entry, routes: readonly Route[], folder: string):
   const proxied = new Map<string, number>();
   for (const { origin } of routes) if (!proxied.has(origin.tag)) proxied.set(origin.tag, freePort());
   const more = [...proxied].map(([tag, number]) => `listen on 127.0.0.1 port ${number} proxy-v2 tag "${tag}"\n`);
-  return { config: `${more.join("")}${moved(entry.text, port).replaceAll("/etc/", `${etc}/`)}\n`, ports, proxied };
+  return { config: `${more.join("")}${moved(text, port).replaceAll("/etc/", `${etc}/`)}\n`, ports, proxied };
 }
 
 /** The text with ports that are free, on loopback, and without what only a whole machine has. */
@@ -94,25 +100,24 @@ function layFiles(etc: string): void {
   Deno.writeTextFileSync(join(etc, "people.passwd"), "erika:x:2000:2000::/srv/mail/erika:/bin/sh\n");
 }
 
-/** Programs that the text names without a path. */
-function layPrograms(text: string, libexec: string): void {
+/** Programs that the configurations name without a path. */
+function layPrograms(all: readonly Entry[], libexec: string): void {
   Deno.mkdirSync(libexec);
   const lay = (name: string, script: string) => {
     Deno.writeTextFileSync(join(libexec, name), script);
     Deno.chmodSync(join(libexec, name), 0o755);
   };
-  for (const [, name = ""] of text.matchAll(/"(filter-\w+)/g)) lay(name, FILTER);
+  for (const { text } of all) for (const [, name = ""] of text.matchAll(/"(filter-\w+)/g)) lay(name, FILTER);
   lay("table-directory", TABLE);
 }
 
-/** Compiled tables, for the configurations that name them: they take a program to make. */
-export async function compileTables(entry: Entry, etc: string): Promise<void> {
-  if (entry.text.includes("names.sqlite")) {
-    const file = join(etc, "rows.db");
-    new DatabaseSync(file).exec("CREATE TABLE aliases (key TEXT PRIMARY KEY, value TEXT)");
-    Deno.writeTextFileSync(join(etc, "names.sqlite"), `dbpath ${file}\n${SQLITE}`);
-  }
-  if (!entry.text.includes("aliases.db")) return;
+/** Compiled tables and databases. */
+async function compileTables(etc: string): Promise<void> {
+  const file = join(etc, "rows.db");
+  const database = new DatabaseSync(file);
+  database.exec("CREATE TABLE aliases (key TEXT PRIMARY KEY, value TEXT)");
+  database.close();
+  Deno.writeTextFileSync(join(etc, "names.sqlite"), `dbpath ${file}\n${SQLITE}`);
   const source = join(etc, "aliases");
   const { success } = await new Deno.Command(join(PROJECT, "scripts/makemap"), { args: ["-t", "aliases", source] })
     .output();

@@ -1,16 +1,16 @@
 /**
- * Right configurations of the corpus start in the real daemon, on ports of their own, and it answers RCPT as their comments say: so many that every construct
- * is in one. The others are right for `smtpd -n`, with their files and programs; test/rules asks them all. `VAULTPOST_TEST_CORPUS=all` starts them all.
+ * Each right configuration of the corpus in the real daemon, on ports of its own, and RCPT is answered as its comments say: one daemon is reloaded from one to
+ * the next, and started where it says that this takes a start. `VAULTPOST_TEST_CORPUS=all` starts it for each. test/rules asks for all routes.
  */
 
 import assert from "node:assert/strict";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { configOf, covering, entries, type Entry, type Route, routeOf } from "../config/corpus.ts";
+import { configOf, entries, type Entry, type Route, routeOf } from "../config/corpus.ts";
 import { a, fakeDns, ptr, type Zone } from "../dns/fake_dns.ts";
 import { Client } from "./client.ts";
-import { compileTables, type CorpusHarness, furnish } from "./corpus_harness.ts";
-import { type Daemon, PROJECT, run, withDaemon } from "./harness.ts";
+import { type CorpusHarness, furnish, harnessFor } from "./corpus_harness.ts";
+import { Daemon } from "./harness.ts";
 
 const ACCOUNTS = new Set(Deno.readTextFileSync("/etc/passwd").split("\n").map((line) => line.split(":")[0]!));
 
@@ -71,22 +71,76 @@ async function isOpen(port: number): Promise<boolean> {
 const HAS_IPV6 = Object.values(networkInterfaces()).flat().some((info) => info?.address === "::1");
 const WANTS_IPV6 = /^\s*listen on .*(::|\binet6\b)/m;
 
-/** What `body` does with a configuration that is set up in a folder of its own. */
-async function withEntry(entry: Entry, body: (furnished: Furnished) => Promise<void>): Promise<void> {
-  const routes = entry.notes.map(routeOf).filter((route) => route !== null);
-  const folder = await Deno.makeTempDir({ prefix: "vaultpost-corpus-" });
-  const zone: Zone = {};
-  const dns = await fakeDns(zone);
-  try {
-    await Deno.chmod(folder, 0o755);
-    const harness = furnish(entry, routes, folder);
-    await compileTables(entry, join(folder, "etc"));
-    await Deno.writeTextFile(join(folder, "resolv.conf"), `nameserver [127.0.0.1]:${dns.port}\n`);
-    const env = { SMTPD_LIBEXEC: join(folder, "libexec"), ASR_CONFIG: join(folder, "resolv.conf") };
-    await body({ harness, routes, zone, folder, env });
-  } finally {
-    await dns.close();
-    await Deno.remove(folder, { recursive: true });
+/** What comes of a configuration that is read again. */
+const READ =
+  /^info: .*smtpd\.conf was read again and is (in use as generation \d+|as it was)$|^warn: reload: nothing is changed: /;
+
+/** One daemon that goes from configuration to configuration. */
+class CorpusDaemon {
+  #daemon: Daemon | null = null;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #anew: boolean;
+  /** How many times it was started. */
+  starts = 0;
+
+  /** `anew`: it is started for each configuration. */
+  constructor(env: Readonly<Record<string, string>>, { anew }: { readonly anew: boolean }) {
+    this.#env = env;
+    this.#anew = anew;
+  }
+
+  /** Has the daemon use this configuration, and answers it. It is started where there is none yet, and where it says that this takes a start. */
+  async use(config: string): Promise<Daemon> {
+    if (this.#daemon === null) return await this.#start(config);
+    const daemon = this.#daemon;
+    await Deno.writeTextFile(daemon.configFile, config);
+    const from = daemon.log.length;
+    if (!this.#anew) {
+      Deno.kill(daemon.pid, "SIGHUP");
+      const read = await daemon.logged(READ, from);
+      if (read.startsWith("info: ")) return daemon;
+      const faults = daemon.log.slice(from).filter((line) => line.startsWith("warn: reload: ")).slice(0, -1);
+      assert.ok(faults.every((fault) => fault.includes("restart smtpd ")), `${faults.join("\n")}\nof:\n${config}`);
+    }
+    assert.equal(await daemon.stop(), 0);
+    this.starts++;
+    await daemon.launch();
+    return daemon;
+  }
+
+  async #start(config: string): Promise<Daemon> {
+    this.starts++;
+    return this.#daemon = await Daemon.start({ config: () => config, env: this.#env });
+  }
+
+  /** The next configuration gets a daemon of its own; what this one said is shown. */
+  async discard(): Promise<void> {
+    const daemon = this.#daemon;
+    this.#daemon = null;
+    if (daemon === null) return;
+    console.error(daemon.log.slice(-200).join("\n"));
+    await daemon.stop().finally(() => daemon.remove());
+  }
+
+  async end(): Promise<void> {
+    if (this.#daemon === null) return;
+    assert.equal(await this.#daemon.stop(), 0);
+    await this.#daemon.remove();
+  }
+}
+
+/** The listeners of the configuration are there, and RCPT is answered as its comments say. */
+async function answers(daemon: Daemon, entry: Entry, { routes, harness, zone }: Furnished): Promise<void> {
+  for (const port of harness.ports) assert.ok(await isOpen(port), `port ${port} of:\n${harness.config}`);
+  for (const route of routes) {
+    const code = codeOf(entry, route);
+    if (code === null) continue;
+    nameClient(zone, route);
+    const client = await connect(daemon, harness.proxied, route);
+    await client.say(`EHLO ${route.origin.helo}`, "250");
+    await client.say(`MAIL FROM:<${route.sender}>`, "250");
+    await client.say(`RCPT TO:<${route.rcpt}>`, code);
+    client.close();
   }
 }
 
@@ -94,49 +148,43 @@ interface Furnished {
   readonly harness: CorpusHarness;
   readonly routes: readonly Route[];
   readonly zone: Zone;
-  readonly folder: string;
-  readonly env: Readonly<Record<string, string>>;
 }
 
-const valid = entries("valid");
-const started = Deno.env.get("VAULTPOST_TEST_CORPUS") === "all" ? new Set(valid) : covering(valid);
-for (const entry of valid) {
-  const ignore = !HAS_IPV6 && WANTS_IPV6.test(entry.text);
-  if (!started.has(entry)) {
-    Deno.test(
-      `corpus/valid/${entry.name}.conf is right for smtpd -n`,
-      { ignore },
-      () =>
-        withEntry(entry, async ({ harness, folder, env }) => {
-          const file = join(folder, "smtpd.conf");
-          await Deno.writeTextFile(file, harness.config);
-          const paths = { SMTPD_SPOOL: join(folder, "spool"), SMTPD_SOCKET: join(folder, "smtpd.sock") };
-          const args = ["-n", "--one-user", "-f", file];
-          const ran = await run(join(PROJECT, "scripts/smtpd"), args, { env: { ...env, ...paths } });
-          assert.equal(ran.code, 0, `${ran.stderr} of:\n${harness.config}`);
-          assert.match(ran.stderr, /^configuration OK$/m);
-        }),
-    );
-    continue;
-  }
-  Deno.test(
-    `corpus/valid/${entry.name}.conf starts and answers`,
-    { ignore },
-    () =>
-      withEntry(entry, async ({ harness, routes, zone, env }) => {
-        await withDaemon({ config: () => harness.config, env }, async (daemon) => {
-          for (const port of harness.ports) assert.ok(await isOpen(port), `port ${port} of:\n${harness.config}`);
-          for (const route of routes) {
-            const code = codeOf(entry, route);
-            if (code === null) continue;
-            nameClient(zone, route);
-            const client = await connect(daemon, harness.proxied, route);
-            await client.say(`EHLO ${route.origin.helo}`, "250");
-            await client.say(`MAIL FROM:<${route.sender}>`, "250");
-            await client.say(`RCPT TO:<${route.rcpt}>`, code);
-            client.close();
+/** Of the kinds of configurations that a daemon is not reloaded to, which are few: by far the most are. */
+const MOST_STARTS = 8;
+
+Deno.test("each right configuration of the corpus is taken by a running daemon, or by a start where it asks for that, and it answers", async (t) => {
+  const valid = entries("valid"), anew = Deno.env.get("VAULTPOST_TEST_CORPUS") === "all";
+  const folder = await Deno.makeTempDir({ prefix: "vaultpost-corpus-" });
+  const zone: Zone = {};
+  const dns = await fakeDns(zone);
+  const env = { SMTPD_LIBEXEC: join(folder, "libexec"), ASR_CONFIG: join(folder, "resolv.conf") };
+  const running = new CorpusDaemon(env, { anew });
+  try {
+    await Deno.chmod(folder, 0o755);
+    await furnish(valid, folder);
+    await Deno.writeTextFile(env.ASR_CONFIG, `nameserver [127.0.0.1]:${dns.port}\n`);
+    for (const entry of valid) {
+      const ignore = !HAS_IPV6 && WANTS_IPV6.test(entry.text);
+      await t.step({
+        name: `corpus/valid/${entry.name}.conf`,
+        ignore,
+        fn: async () => {
+          const routes = entry.notes.map(routeOf).filter((route) => route !== null);
+          const harness = harnessFor(entry, routes, folder);
+          try {
+            await answers(await running.use(harness.config), entry, { harness, routes, zone });
+          } catch (error) {
+            await running.discard();
+            throw error;
           }
-        });
-      }),
-  );
-}
+        },
+      });
+    }
+    if (!anew) assert.ok(running.starts <= MOST_STARTS, `${running.starts} starts`);
+  } finally {
+    await running.end();
+    await dns.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
