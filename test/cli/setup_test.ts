@@ -408,6 +408,8 @@ Deno.test("a mail server that is installed, or that listens, is found", async ()
   })();
   deepEqual(await greetingAt("127.0.0.1", port), { taken: true, greeting: "220 old.example ESMTP Postfix" });
   await serving;
+  // Until the limit of time.
+  deepEqual(await greetingAt("127.0.0.1", port), { taken: true, greeting: "" });
   server.close();
   deepEqual(await greetingAt("127.0.0.1", port), { taken: false });
   const taken = await setup([...ALL, "--dry-run"], {
@@ -485,6 +487,17 @@ Deno.test("smtpctl setup starts nothing while smtpd runs, while another server h
     const bad = await start("bad", { run: () => Promise.resolve({ code: 1, text: "smtpd.conf:1: wrong" }) });
     equal(bad.code, 1);
     match(bad.stdout, /smtpd -n: smtpd\.conf:1: wrong/);
+    Deno.mkdirSync(`${folder}/late/etc`, { recursive: true });
+    Deno.writeTextFileSync(`${folder}/late/etc/smtpd.conf`, "# of OpenSMTPD\n");
+    const late = await start("late", {
+      run: (_, args) => Promise.resolve(args.includes("-n") ? { code: 0, text: "OK" } : { code: 1, text: "no port" }),
+    });
+    match(late.stderr, /smtpd does not start: no port/);
+    match(late.stdout, /The files stay\. When that is mended, start smtpd, then send a first mail/);
+    match(
+      late.stdout,
+      /late\/etc\/smtpd\.conf is there, too, and stays: smtpd takes .*vaultpost\/smtpd\.conf in its place/,
+    );
   });
 });
 Deno.test("smtpctl setup has a daemon that runs by the unchanged example read the new configuration", async () => {

@@ -76,18 +76,20 @@ export function installedServers(exists: (path: string) => boolean): readonly In
 export async function greetingAt(host: string, port: number = SMTP_PORT): Promise<PortTwentyFive> {
   const socket = connectSocket({ host, port });
   const cancelLimit = systemClock.after(GREETING_MS, () => socket.destroy(new Error("late")));
+  let connected = false;
   try {
     const failed = once(socket, "error").then(([error]) => Promise.reject(error));
     failed.catch(() => {});
     await Promise.race([once(socket, "connect"), failed]);
+    connected = true;
     const data = await Promise.race([
       once(socket, "data").then(([bytes]) => new TextDecoder().decode(bytes as Uint8Array)),
-      failed.catch(() => ""),
       once(socket, "close").then(() => ""),
     ]);
     return { taken: true, greeting: data.split("\r\n", 1)[0]!.slice(0, MAX_SHOWN_CHARS) };
   } catch {
-    return { taken: false };
+    // Who connects and hears nothing has reached a slow server.
+    return connected ? { taken: true, greeting: "" } : { taken: false };
   } finally {
     cancelLimit();
     socket.destroy();

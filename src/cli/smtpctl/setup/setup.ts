@@ -5,7 +5,7 @@
 
 import { resolve } from "node:path";
 import type { Environment } from "../../../config/mod.ts";
-import { dkimFolder } from "../../../config/paths.ts";
+import { CONFIG_PLACES, dkimFolder } from "../../../config/paths.ts";
 import { ed25519Selector } from "../../../dkim_keys/mod.ts";
 import { safeLine, safeText, systemReason } from "../../../events/mod.ts";
 import { isPublicAddress } from "../../../net/mod.ts";
@@ -126,6 +126,9 @@ class Setup {
     const written = await writeFiles(files, around.isExample);
     if (!written.ok) throw new Refused(written.fault, written.interrupted ? EX_INTERRUPTED : 1);
     this.#list(files, kept.map(({ path }) => path));
+    for (const place of CONFIG_PLACES.slice(1).map((one) => this.#root + one).filter(exists)) {
+      terminal.out(`\n${place} is there, too, and stays: smtpd takes ${places.config} in its place from now on.\n`);
+    }
     terminal.out(`\nPut these records into the DNS (they are in ${places.zone}, too):\n\n${zone}\n`);
     return await startAndTry({
       answers,

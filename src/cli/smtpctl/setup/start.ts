@@ -47,6 +47,7 @@ export async function startAndTry(order: StartOrder, deps: StartDeps): Promise<n
   const started = await start(order, deps);
   if (started.fault !== null) {
     terminal.err(`smtpctl: ${safeText(started.fault)}\n`);
+    terminal.out(`\nThe files stay. When that is mended, ${started.next}, then ${firstMail(order)}\n`);
     return 1;
   }
   terminal.out(`${started.text}\n`);
@@ -66,12 +67,13 @@ export async function startAndTry(order: StartOrder, deps: StartDeps): Promise<n
 async function start(
   { isTrial, config }: StartOrder,
   { env, around }: StartDeps,
-): Promise<{ readonly fault: string | null; readonly text: string }> {
+): Promise<{ readonly fault: string | null; readonly text: string; readonly next: string }> {
   if (await answers(controlSocketPath(env))) {
     const fault = await reload(controlSocketPath(env));
     return {
       fault: fault && `smtpd does not take the new configuration: ${fault}`,
       text: "smtpd has the new configuration.",
+      next: "smtpctl reload",
     };
   }
   const unit = around.hasUnit() && !isTrial;
@@ -81,6 +83,7 @@ async function start(
   return {
     fault: code === 0 ? null : `smtpd does not start: ${text}`,
     text: unit ? `smtpd is started, and with the machine from now on (${UNIT}).` : "smtpd is started.",
+    next: unit ? `systemctl restart ${UNIT}` : "start smtpd",
   };
 }
 
@@ -109,13 +112,16 @@ async function run(around: Surroundings, program: string, args: readonly string[
   }
 }
 
+const firstMail = ({ answers: { domain } }: StartOrder) =>
+  `send a first mail: printf 'Subject: first\\n\\nHello.\\n' | sendmail postmaster@${domain}`;
+
 /** Sentences that say what to do instead; null when the daemon can be started. */
 async function reasonNotToStart(
-  { answers: { domain }, machine, start, isTrial, root, config, replaced }: StartOrder,
+  order: StartOrder,
   { env, around }: StartDeps,
   missing: readonly string[],
 ): Promise<string | null> {
-  const mail = `send a first mail: printf 'Subject: first\\n\\nHello.\\n' | sendmail postmaster@${domain}`;
+  const { machine, start, isTrial, root, config, replaced } = order, mail = firstMail(order);
   const running = await answers(controlSocketPath(env));
   if (running && (!replaced || !start)) {
     return `smtpd runs already, as it was configured before: smtpctl stop, start it again, then ${mail}`;
