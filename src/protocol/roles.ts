@@ -14,6 +14,8 @@ export interface RoleTraits {
   readonly count: RoleCount;
   /** Stopping goes in this order, those of one number together: those that take work first, the queue late, the log last. */
   readonly stopOrder: number;
+  /** So long it may take to finish what it has begun, in milliseconds, where the usual time is too short. */
+  readonly stopMs?: number;
   /** Looks at it, one per second, that find its last ping unanswered, after which it is replaced: `SILENT_LOOKS` unless it works in short turns whatever it is given. */
   readonly silentLooks?: number;
   /** It talks to strangers, or runs what users and the config name: its word against another isolate is worth less. */
@@ -29,6 +31,9 @@ const SHORT_SILENT_LOOKS = 15;
 /** Longer than any work that an isolate does in one turn. Looks are counted, so that a machine that slept ends nothing. */
 export const SILENT_LOOKS = 60;
 
+/** Longer than relay itself gives its transactions: a host that has taken a message but whose answer is not awaited gets it once more. */
+const RELAY_STOP_MS = 8_000;
+
 /** In the order in which they are started. */
 export const ROLES = {
   // It writes the log, and stands still while a reader of that does, such as a terminal that is paused.
@@ -38,7 +43,8 @@ export const ROLES = {
   // It may have a large database to repair; later it stands still as long as the disk does, for which another isolate is no remedy.
   queue: { count: "one", stopOrder: 4, slowStart: true },
   scheduler: { count: "one", stopOrder: 2, silentLooks: SHORT_SILENT_LOOKS },
-  relay: { count: "one", stopOrder: 2, silentLooks: SHORT_SILENT_LOOKS, exposed: true },
+  // With those that take mail: it begins nothing while they finish.
+  relay: { count: "one", stopOrder: 1, stopMs: RELAY_STOP_MS, silentLooks: SHORT_SILENT_LOOKS, exposed: true },
   delivery: { count: "one", stopOrder: 2, exposed: true },
   privileged: { count: "local-delivery", stopOrder: 2, exposed: true },
   mailbox: { count: "local-delivery", stopOrder: 3, files: true },

@@ -27,7 +27,7 @@ import { splitTask, type Task } from "./tasks.ts";
 /** Envelopes that are here at once. The scheduler has a limit of its own; this one is for a faulty scheduler. */
 const MAX_IN_FLIGHT_ENVELOPES = 50_000;
 /** How long transactions may go on after the daemon was asked to stop, in ms. */
-const STOP_GRACE_MS = 3_000;
+const STOP_GRACE_MS = 6_000;
 /** So often a table that gives one local address at a time is asked for another one than those that failed. */
 const SOURCE_ATTEMPTS = 10;
 
@@ -133,6 +133,8 @@ class RelayService {
   // ── jobs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   accept(job: Job): void {
+    // It waits in the queue for the next start.
+    if (this.#stopped !== null) return;
     const ids = this.#queue.take(job);
     if (ids.length === 0) return;
     const work = { ...job, ids };
@@ -226,6 +228,7 @@ class RelayService {
   }
 
   #place(task: Task, target: Target): void {
+    if (this.#stopped !== null) return;
     this.#relay(target).accept(task);
     this.#gauges.touch();
   }

@@ -338,7 +338,7 @@ export class Supervisor {
     this.#cancelPings();
     const groups = Map.groupBy(this.#slots, ({ role }) => traitsOf(role).stopOrder);
     for (const order of [...groups.keys()].sort((one, other) => one - other)) {
-      await Promise.all(groups.get(order)!.map((slot) => this.#stopOne(slot, STOP_MS)));
+      await Promise.all(groups.get(order)!.map((slot) => this.#stopOne(slot, traitsOf(slot.role).stopMs ?? STOP_MS)));
     }
     await this.#hosts.close();
   }
