@@ -6,7 +6,7 @@ import { backup } from "../../src/cli/smtpctl/backup.ts";
 import { readManifest } from "../../src/cli/smtpctl/backup_manifest.ts";
 import { FakeTerminal } from "../cli/fakes.ts";
 import { Client } from "./client.ts";
-import { type Daemon, DOMAIN, maildirConfig, withDaemon } from "./harness.ts";
+import { type Daemon, DOMAIN, maildirConfig, PROJECT, run, withDaemon } from "./harness.ts";
 
 /** Acknowledged before the backup begins. */
 const BEFORE = 20;
@@ -71,6 +71,16 @@ Deno.test("a backup while mail flows is restored with each message that waited, 
     await daemon.mailbox("kept").text();
     await smtpctl(daemon, "pause", "mda");
     for (let count = 0; count < BEFORE; count++) await send(first, `before ${count}`);
+
+    // A disk that is full: the next backup does not wait for the end of this one.
+    if (Deno.uid() === 0) {
+      const full = join(daemon.folder, "full");
+      await Deno.mkdir(full);
+      const script = `mount -t tmpfs -o size=16k none ${full} && exec ${PROJECT}/scripts/smtpctl backup ${full}/copy`;
+      const { code, stderr } = await run("unshare", ["-m", "sh", "-c", script], { env: daemon.env });
+      assert.equal(code, 1);
+      assert.match(stderr, /No space left on device/);
+    }
 
     const flows = [flow(await connect(daemon), "during-a"), flow(await connect(daemon), "during-b")];
     assert.match(await smtpctl(daemon, "backup", copy), /^\d+ files, .* backed up to .*backup$/m);

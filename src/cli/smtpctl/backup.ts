@@ -100,7 +100,13 @@ class BackupCopy {
     const { spool } = this.#place;
     try {
       const { paths, hold, octets } = await this.#begin();
-      await this.#database(octets, () => this.#step("keep", hold));
+      try {
+        await this.#database(octets, () => this.#step("keep", hold));
+      } catch (error) {
+        // The next one need not wait until this one is given up.
+        await this.#step("end", hold).catch(() => {});
+        throw error;
+      }
       await this.#step("end", hold);
       return paths;
     } catch (error) {
