@@ -197,6 +197,25 @@ Deno.test("a hook gets its words, its end is looked at, and one that talks is he
     );
   }));
 
+Deno.test("a hook may say much, and what it leaves running is not waited for", () =>
+  withFolder(async (folder) => {
+    const clock = new FakeClock(), hooks = new Hooks(clock);
+    const run = (script: string) => {
+      Deno.writeTextFileSync(`${folder}/hook`, `#!/bin/sh\n${script}\n`);
+      Deno.chmodSync(`${folder}/hook`, 0o755);
+      return hooks.run({ program: `${folder}/hook`, args: ["present"], identity: null, path: "/usr/bin:/bin" });
+    };
+    assert.equal(await run("head -c 300000 /dev/zero >&2 || exit 1"), null);
+    let reason: string | null = null;
+    const failed = run(`echo why >&2; sleep 600 & echo $! >${folder}/pid; exit 3`).then((text) => reason = text);
+    while (reason === null) {
+      await new Promise((go) => setTimeout(go, 5));
+      clock.advance(100);
+    }
+    Deno.kill(Number(Deno.readTextFileSync(`${folder}/pid`)));
+    assert.match(await failed ?? "", /hook present ended with status 3: why$/);
+  }));
+
 Deno.test("a hook that does not end is ended after its time, with what it has started", () =>
   withFolder(async (folder) => {
     const clock = new FakeClock(), hooks = new Hooks(clock);

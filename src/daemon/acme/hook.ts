@@ -1,6 +1,6 @@
 /** Runs the hook of dns-01: a program of the administrator that adds a record to the DNS or takes it away. One at a time, for a bounded time. */
 
-import type { Clock } from "../../clock.ts";
+import { type Clock, sleep } from "../../clock.ts";
 import { systemReason } from "../../events/mod.ts";
 
 export interface HookRun {
@@ -17,6 +17,8 @@ export interface HookRun {
 export const HOOK_MS = 300_000;
 /** After SIGTERM. */
 const KILL_AFTER_MS = 5_000;
+/** For the rest of its words, when it has ended. */
+const WORDS_MS = 1_000;
 /** Of its standard error, for the log. */
 const MAX_ERROR_OCTETS = 4096;
 
@@ -78,7 +80,7 @@ export class Hooks {
       this.#signal("SIGTERM");
       cancelKill = this.#clock.after(KILL_AFTER_MS, () => this.#signal("SIGKILL"));
     });
-    const words = firstOctets(child.stderr);
+    const words = new FirstOctets(child.stderr);
     const { code, signal } = await child.status;
     cancel();
     cancelKill();
@@ -89,22 +91,35 @@ export class Hooks {
       : signal === null
       ? `ended with status ${code}`
       : `was ended by ${signal}`;
-    const line = (await words).trim().split("\n").at(-1)!;
+    // What it has started may hold its standard error open.
+    await Promise.race([words.read, sleep(WORDS_MS, this.#clock)]);
+    const line = words.text.trim().split("\n").at(-1)!;
     return `${what} ${end}${line === "" ? "" : `: ${line}`}`;
   }
 }
 
-/** Reads a stream to its end, and returns the first octets of it as text. Never rejects. What it has started may hold it open: that is not waited for. */
-async function firstOctets(stream: ReadableStream<Uint8Array>): Promise<string> {
-  let text = "";
-  const decoder = new TextDecoder();
-  try {
-    for await (const bytes of stream) {
-      if (text.length < MAX_ERROR_OCTETS) text += decoder.decode(bytes, { stream: true });
-      if (text.length >= MAX_ERROR_OCTETS) break;
-    }
-  } catch {
-    // What there is has to do.
+/** The first octets of a stream as text. The rest is read as well, and dropped: who writes it is not to fail for that. */
+class FirstOctets {
+  #text = "";
+  /** Resolves at the end of the stream. */
+  readonly read: Promise<void>;
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.read = this.#read(stream);
   }
-  return text.slice(0, MAX_ERROR_OCTETS);
+
+  get text(): string {
+    return this.#text.slice(0, MAX_ERROR_OCTETS);
+  }
+
+  async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    try {
+      for await (const bytes of stream) {
+        if (this.#text.length < MAX_ERROR_OCTETS) this.#text += decoder.decode(bytes, { stream: true });
+      }
+    } catch {
+      // What there is has to do.
+    }
+  }
 }
