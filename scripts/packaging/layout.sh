@@ -168,10 +168,19 @@ write_manifest() {
   chmod 644 "$1"
 }
 
-# Removes below $dest the files in the list $1 that are not in the list $2, then the folders in it, as far as they are empty.
+# Removes below $dest the files in the list $1 that are not in the list $2, then the folders in it, as far as they are empty. Where somebody has put a link
+# in the place of a folder that was made, what it leads to is theirs.
 remove_listed() {
   LC_ALL=C sort -u "$1" >"$1.sorted"
   LC_ALL=C sort -u "$2" | LC_ALL=C comm -23 "$1.sorted" - >"$1.gone"
+  { grep '/$' "$1.sorted" || :; } | while read -r folder; do
+    if [ "$folder" != "$home/" ] && [ -L "$dest/${folder%/}" ]; then printf '%s\n' "$folder"; fi
+  done >"$1.links"
+  while read -r link; do
+    say "warning: $dest/${link%/} is a link now: what it leads to stays"
+    awk -v link="$link" 'index($0, link) != 1' "$1.gone" >"$1.left"
+    mv -f -- "$1.left" "$1.gone"
+  done <"$1.links"
   while read -r file; do
     case $file in */) continue ;; esac
     [ -d "$dest/$file" ] && [ ! -L "$dest/$file" ] || printf '%s\0' "$dest/$file"

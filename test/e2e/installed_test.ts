@@ -119,7 +119,11 @@ Deno.test("an installation runs where the checkout, Node.js and npm are hidden",
         await Deno.writeTextFile(list, `${older.join("\n")}\n# end of ${older.length - 1}\n`);
         const runtime = files(join(home, ".deno")).find((path) => /\/deno-[\d.]+$/.test(path))!;
         const { ino: inode } = Deno.statSync(runtime);
+        // Of an install that was killed.
+        const stale = join(prefix, "lib/.vaultpost-new.99999999");
+        await Deno.mkdir(join(stale, "tree"), { recursive: true });
         const again = await install(destdir);
+        assert.equal(await Deno.stat(stale).catch(() => "gone"), "gone");
         assert.equal(again.code, 0, again.stderr);
         assert.equal(Deno.statSync(runtime).ino, inode, "the daemon starts its processes from it");
         assert.equal(await Deno.stat(join(home, "src/gone")).catch(() => "gone"), "gone");
@@ -175,6 +179,11 @@ Deno.test("an installation runs where the checkout, Node.js and npm are hidden",
     await test.step("the uninstall that is in it takes exactly that away", async () => {
       await Deno.writeTextFile(join(home, "src/mine.txt"), "");
       await Deno.mkdir(join(prefix, "share/mine"));
+      // A folder of theirs in the place of one of ours.
+      await Deno.mkdir(join(destdir, "theirs"));
+      await Deno.writeTextFile(join(destdir, "theirs/README.md"), "");
+      await Deno.remove(join(prefix, "share/doc/vaultpost"), { recursive: true });
+      await Deno.symlink(join(destdir, "theirs"), join(prefix, "share/doc/vaultpost"));
       const { code, stderr } = await run(hidden()[0], [...hidden().slice(1), join(home, "scripts/uninstall")]);
       assert.equal(code, 0, stderr);
       assert.match(stderr, /There are files in .*\/lib\/vaultpost that scripts\/install has not put there: they stay/);
@@ -183,7 +192,9 @@ Deno.test("an installation runs where the checkout, Node.js and npm are hidden",
         "etc/aliases",
         "etc/vaultpost/smtpd.conf",
         "npmrc",
+        "theirs/README.md",
         "usr/local/lib/vaultpost/src/mine.txt",
+        "usr/local/share/doc/vaultpost",
       ]);
       assert.deepEqual([...Deno.readDirSync(prefix)].map(({ name }) => name).sort(), ["lib", "share"]);
     });
