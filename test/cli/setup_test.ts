@@ -239,8 +239,9 @@ Deno.test("what smtpctl setup writes is a configuration without a warning, for e
   const choices = [[], ["--mailbox", "mbox"], ["--certificate", "acme"], ["--certificate", "https://ca.example/dir"]];
   for (const more of choices) {
     await withFolder(async (folder) => {
-      equal((await setup([...ALL, ...more, "--root", folder])).code, 0);
-      const path = `${folder}/etc/vaultpost/smtpd.conf`;
+      const root = `${folder}/with a blank`;
+      equal((await setup([...ALL, ...more, "--root", root])).code, 0);
+      const path = `${root}/etc/vaultpost/smtpd.conf`;
       const parsed = parseConfig(path, {
         defines: [],
         files: { readText: (file) => Deno.readTextFileSync(file), readBytes: (file) => Deno.readFileSync(file) },

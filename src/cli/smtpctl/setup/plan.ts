@@ -141,7 +141,7 @@ function configText({ answers, places, keys, ipv6, date }: PlanInput): string {
     ),
     "",
     "# postmaster, abuse and root, and whom else you write there.",
-    `table aliases file:${places.aliases}`,
+    `table aliases ${word(`file:${places.aliases}`)}`,
     "",
     "# What the domain in From wants refused (DMARC) is refused. What it wants kept apart, and what has no From of one domain, is marked",
     mailbox === "maildir" ? "# and goes to the folder Junk." : "# with the field X-Spam.",
@@ -173,6 +173,11 @@ function configText({ answers, places, keys, ipv6, date }: PlanInput): string {
     `# dmarc reports from "postmaster@${domain}"`,
     "",
   ].join("\n");
+}
+
+/** A word of smtpd.conf, in quotes where it has blanks and the like. */
+function word(text: string): string {
+  return /^[A-Za-z0-9_:./-]+$/.test(text) ? text : `"${text}"`;
 }
 
 function certificateLines(certificate: Answers["certificate"], hostname: string, { cert, key }: Places): string[] {

@@ -112,6 +112,9 @@ async function run(around: Surroundings, program: string, args: readonly string[
   }
 }
 
+/** A path as a word of the shell. */
+const quoted = (path: string) => /^[\w./+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+
 const firstMail = ({ answers: { domain } }: StartOrder) =>
   `send a first mail: printf 'Subject: first\\n\\nHello.\\n' | sendmail postmaster@${domain}`;
 
@@ -127,10 +130,10 @@ async function reasonNotToStart(
     return `smtpd runs already, as it was configured before: smtpctl stop, start it again, then ${mail}`;
   }
   if (isTrial && !env.get("SMTPD_SOCKET")) {
-    const places = `SMTPD_SPOOL=${root}/spool SMTPD_SOCKET=${root}/smtpd.sock SMTPD_STATE=${root}/state`;
+    const at = quoted(root), places = `SMTPD_SPOOL=${at}/spool SMTPD_SOCKET=${at}/smtpd.sock SMTPD_STATE=${at}/state`;
     return `Nothing is started for a trial in a folder. To start it there:\n  ${places} ${
       around.smtpd.join(" ")
-    } -d -f ${config}`;
+    } -d -f ${quoted(config)}`;
   }
   if (!start) return `Start it with smtpd${around.hasUnit() ? ` (systemctl enable --now ${UNIT})` : ""}, then ${mail}`;
   if (missing.length > 0) {
