@@ -2,7 +2,10 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { DatabaseSync } from "node:sqlite";
 import { BACKUP_LEASE_MS, BackupHold } from "../../src/queue/backup.ts";
+import { CHECKPOINT_PAGES } from "../../src/queue/store/database.ts";
+import { FileHold } from "../../src/queue/store/file_hold.ts";
 import { Store } from "../../src/queue/store/store.ts";
 import { FakeClock } from "../fake_clock.ts";
 
@@ -36,6 +39,28 @@ function messagesIn(spool: string, bytes: Uint8Array): number {
     store.close();
   }
 }
+
+Deno.test("during a hold no checkpoint writes the file, however much is committed", () => {
+  const spool = Deno.makeTempDirSync(), path = `${spool}/queue.db`;
+  using database = new DatabaseSync(path);
+  try {
+    // The smallest pages: a checkpoint comes after as many of them.
+    database.exec("PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF");
+    database.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; CREATE TABLE texts (text)`);
+    const fill = () => database.exec(`INSERT INTO texts VALUES (zeroblob(${CHECKPOINT_PAGES * 512 * 2}))`);
+    const hold = new FileHold(database), size = () => Deno.statSync(path).size;
+    assert.ok(hold.hold());
+    const before = size();
+    fill();
+    database.exec("INSERT INTO texts VALUES (1)");
+    assert.equal(size(), before);
+    hold.release();
+    database.exec("INSERT INTO texts VALUES (2)");
+    assert.ok(size() > before);
+  } finally {
+    Deno.removeSync(spool, { recursive: true });
+  }
+});
 
 Deno.test("the database file stands still during a hold, whatever is committed, and has all that was committed before", () => {
   withStore(({ store, hold, spool }) => {
