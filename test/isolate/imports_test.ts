@@ -26,8 +26,8 @@ function loaded(file: string, seen: Set<string>, found: Set<string>): Set<string
 
 const ISOLATES: Readonly<Record<string, readonly string[]>> = {
   control: ["node:http"],
-  delivery: ["node:tls"],
-  privileged: ["node:tls"],
+  delivery: [],
+  privileged: [],
   file: [],
   filter: [],
   forward: [],
@@ -35,7 +35,7 @@ const ISOLATES: Readonly<Record<string, readonly string[]>> = {
   lookup: ["node:crypto"],
   mailbox: [],
   queue: ["node:crypto"],
-  relay: ["node:crypto", "node:net", "node:tls"],
+  relay: ["node:crypto", "node:net"],
   scheduler: ["node:crypto"],
   smtp: ["node:crypto", "node:net", "node:tls"],
 };
