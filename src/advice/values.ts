@@ -111,7 +111,12 @@ function accountOf(value: string): string {
 function aliasFault({ key, value, at }: Entry, machine: MachineState): string | readonly string[] | null {
   const fault = targetFault(value);
   if (fault !== null) return `the alias "${shown(key)}" cannot work: ${fault}: its mail will be refused`;
-  return parseTargets(value).targets.flatMap((target) => {
+  const { targets } = parseTargets(value);
+  for (const target of targets) {
+    if (target.type !== "include" || machine.mayInclude?.(target.path) !== false) continue;
+    return `the alias "${shown(key)}" includes ${shown(target.path)}, which is new: smtpctl reload has both read`;
+  }
+  return targets.flatMap((target) => {
     if (target.type === "pipe" || target.type === "file") {
       const fault = templateFault(target.type === "pipe" ? target.command : target.path);
       return fault === null

@@ -125,8 +125,8 @@ export function fileFinding({ what, path, state, owners, wants, optional }: File
 export function configFindings(file: string, warnings: readonly string[]): readonly Finding[] {
   if (warnings.length === 0) return [about("config", file).ok("smtpd -n has no warning")];
   return warnings.map((warning) => {
-    const [, place = file, text] = /^(?:(.*?:\d+): )?(?:warning: )?(.*)$/s.exec(warning) ?? [];
-    return about("config", `${place}${place === file ? ` ${text!.slice(0, 60)}` : ""}`).warning(text ?? warning);
+    const [, place = file, text = warning] = /^(?:(.*?:\d+): )?(?:warning: )?(.*)$/s.exec(warning) ?? [];
+    return about("config", place).warning(text);
   });
 }
 

@@ -736,7 +736,13 @@ class Daemon {
       case "update-dkim":
         return { error: this.#reloader.current.signingKeys.reload() };
       case "check-table":
-        return { error: faultOfTable(this.#reloader.current.config, request.table) };
+        return {
+          error: faultOfTable(
+            this.#reloader.current.config,
+            request.table,
+            (path) => this.#lookupRequests.tableFiles.has(path),
+          ),
+        };
       case "isolates": {
         const { missing } = this.#supervisor;
         return { error: missing.length > 0 ? missing.join(", ") : null };

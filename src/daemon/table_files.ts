@@ -23,6 +23,10 @@ export class TableFiles {
     this.#paths = new Set(paths);
   }
 
+  has(path: string): boolean {
+    return this.#paths.has(path);
+  }
+
   /** A piece of a file. Rejects never: why there is none is the value. */
   piece({ path, from, stamp }: Extract<LookupToMain, { type: "table-file" }>): Promise<TablePiece | Failure> {
     return this.#try(path, async () => {

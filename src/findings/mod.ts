@@ -36,7 +36,8 @@ export function formatFinding({ check, subject, level, text, advice }: Finding):
 
 /** The findings that are warnings and errors now, and were less or not there before. */
 export function gotWorse(before: readonly Finding[], now: readonly Finding[]): readonly Finding[] {
-  const key = ({ check, subject }: Finding) => `${check}\n${subject}`;
+  // One line of the configuration may have several warnings, and those of the host have none.
+  const key = ({ check, subject, text }: Finding) => `${check}\n${subject}\n${check === "config" ? text : ""}`;
   const known = new Map<string, number>();
   for (const one of before) known.set(key(one), Math.max(known.get(key(one)) ?? 0, SEVERITY[one.level]));
   return now.filter((one) =>

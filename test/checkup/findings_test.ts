@@ -374,7 +374,7 @@ Deno.test("the configuration's warnings, and a stranger who tries the rules", ()
     configFindings("/c", ["warning: this server is called x"]),
     "config",
     "warning",
-    /this server is called x$/,
+    /config \/c: this server is called x$/,
   );
   for (const [result, level] of [["refused", "ok"], ["taken", "error"], ["unknown", "unknown"]] as const) {
     expectOne([relayFinding({ place: "0.0.0.0:25", client: "203.0.113.77", result })], "open-relay", level, /./);
@@ -449,4 +449,6 @@ Deno.test("what became worse: new and graver warnings and errors, and nothing th
   ];
   deepEqual(gotWorse(before, now).map(({ check, subject }) => `${check} ${subject}`), ["mx a", "spf b", "dmarc a"]);
   deepEqual(gotWorse(now, now), []);
+  const [one, other] = configFindings("/c", ["warning: x", "warning: y"]);
+  deepEqual(gotWorse([one!], [one!, other!]), [other]);
 });

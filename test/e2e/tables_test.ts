@@ -160,6 +160,11 @@ match from any for domain "far.example" action "far"
       ],
       ["aliases", `new: ${OWNER}\na: b\nb: a\n`, /^1 command failed: aliases:2: the alias "a" leads back to itself/],
       ["aliases", `new: ${OWNER}\nteam\n`, /^1 command failed: aliases:2: an entry of a map needs a key and a value/],
+      [
+        "aliases",
+        `new: ${OWNER}\nlist: :include:/list\n`,
+        /^1 .* aliases:2: the alias "list" includes \/list, which is new: smtpctl reload has both read\. The table stays/,
+      ],
       ["hosts", "\n# far\nfar.example ftp://127.0.0.1\n", /^1 command failed: hosts:3: .*"ftp:\/\/127\.0\.0\.1"/],
       ["inline", null, /^1 command failed: table <inline> is written in smtpd\.conf: there is no file to read again$/],
       ["nosuch", null, /^1 command failed: There is no table "nosuch"$/],

@@ -52,13 +52,17 @@ export async function advice(config: Config, env: Environment, occasion: "check"
   }
 }
 
-/** Why `smtpctl update table` is not to read a table again; null when nothing is known against it. Does not look into a file of more than a usual size. */
-export function faultOfTable(config: Config, name: string): string | null {
+/**
+ * Why `smtpctl update table` is not to read a table again; null when nothing is known against it. Does not look into a file of more than a usual size.
+ * `mayInclude`: the include files that are in use.
+ */
+export function faultOfTable(config: Config, name: string, mayInclude: (path: string) => boolean): string | null {
   const large = (path: string) => Deno.statSync(path).size > START_BYTES;
   const machine: MachineState = {
     readText: (path) => large(path) ? null : Deno.readTextFileSync(path),
     hasUser: () => null,
     interfaceList: () => interfaceList(),
+    mayInclude,
   };
   return tableFault(config, (path) => large(path) ? null : readTableBytes(path), machine, name);
 }
