@@ -21,7 +21,7 @@ import {
 } from "../../src/cli/smtpctl/setup/answers.ts";
 import { setupMain } from "../../src/cli/smtpctl/setup/setup.ts";
 import type { Surroundings } from "../../src/cli/smtpctl/setup/surroundings.ts";
-import { recordsFor } from "../../src/cli/smtpctl/setup/records.ts";
+import { recordsFor, zoneText } from "../../src/cli/smtpctl/setup/records.ts";
 import { writeFiles } from "../../src/cli/smtpctl/setup/write.ts";
 import { ask, InputEnded, lineReader } from "../../src/cli/smtpctl/setup/questions.ts";
 import { makeKeyPair } from "../../src/cli/smtpctl/dkim.ts";
@@ -378,6 +378,15 @@ Deno.test("records are only those that are true: none of an address that nobody 
     1,
     "one SPF record",
   );
+  const far = {
+    ...input,
+    hostname: "mx.example.net",
+    addresses: ["192.0.2.25"],
+    certificate: { kind: "self-signed" },
+  } as const;
+  const [zone, elsewhere] = zoneText("example.org", recordsFor(far)).split("; Not in the zone of example.org:\n");
+  ok(!/^mx\.example\.net/m.test(zone!) && zone!.includes("MX   10 mx.example.net."));
+  match(elsewhere!, /^; mx\.example\.net\. +IN A +192\.0\.2\.25$/m);
 });
 
 Deno.test("the addresses of interfaces are sorted into those that others reach and those that they do not", () => {

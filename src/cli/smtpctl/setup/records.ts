@@ -9,7 +9,7 @@ export interface DnsRecord {
   /** Lines of a zone; a comment where only the operator knows what to write. */
   readonly line: string;
   readonly about: string;
-  /** Another's zone: who gave the address makes the record. */
+  /** In another zone, often another's: who gave the address makes its name. */
   readonly elsewhere?: true;
 }
 
@@ -31,7 +31,7 @@ function line(name: string, type: string, value: string): string {
 /** All records, in the order in which they are worth to be made. */
 export function recordsFor(input: RecordsInput): readonly DnsRecord[] {
   const { domain, hostname, addresses } = input;
-  return [
+  const records = [
     ...addressRecords(input),
     { line: line(domain, "MX", `10 ${hostname}.`), about: `Mail for ${domain} goes to this host.` },
     ...authenticationRecords(input),
@@ -48,9 +48,15 @@ export function recordsFor(input: RecordsInput): readonly DnsRecord[] {
       line: line(reverseName(address)!, "PTR", `${hostname}.`),
       about:
         "The name of the address. Whoever gave you the address makes this record, often on a web page: ask for it.",
-      elsewhere: true,
     })),
   ];
+  return records.map((record) => isInZone(record, domain) ? record : { ...record, elsewhere: true });
+}
+
+/** The host may have its name in another zone. */
+function isInZone({ line }: DnsRecord, domain: string): boolean {
+  const [owner = ""] = line.replace(/^; /, "").split(" ", 1);
+  return owner === `${domain}.` || owner.endsWith(`.${domain}.`);
 }
 
 function addressRecords({ hostname, addresses }: RecordsInput): readonly DnsRecord[] {
@@ -123,9 +129,10 @@ export function zoneText(domain: string, records: readonly DnsRecord[]): string 
   return [
     `; For the zone of ${domain}, see docs/deliverability.md. Then: smtpctl check`,
     ...part(own),
-    ...others.length === 0
-      ? []
-      : ["; Not in your zone:", ...part(others.map((one) => ({ ...one, line: `; ${one.line}` })))],
+    ...others.length === 0 ? [] : [
+      `; Not in the zone of ${domain}:`,
+      ...part(others.map((one) => ({ ...one, line: one.line.replace(/^(?:; )?/, "; ") }))),
+    ],
     "",
   ].join("\n");
 }
