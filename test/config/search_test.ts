@@ -44,7 +44,7 @@ Deno.test("the configuration is the first one that is there, unless it is named"
 Deno.test("where there is no configuration all places are named", () => {
   const searched = noConfigAdvice({ searched: true });
   for (const place of CONFIG_PLACES.slice(1)) assert.ok(searched.includes(place), searched);
-  assert.match(noConfigAdvice({ searched: false }), /^: write it, README/);
+  assert.match(noConfigAdvice({ searched: false }), /^: write it, see smtpd\.conf\(5\), have smtpctl setup make it/);
 });
 
 const FIRST = "/usr/local/libexec/vaultpost/table-x", DEBIAN = "/usr/libexec/opensmtpd/table-x";
