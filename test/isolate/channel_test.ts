@@ -11,6 +11,9 @@ import {
   type PostPort,
   type Transport,
 } from "../../src/isolate/mod.ts";
+import type { HostedWorker, IsolateHost } from "../../src/process/mod.ts";
+import { WorkerSlot } from "../../src/supervisor/worker_slot.ts";
+import { LIFECYCLE_RATE } from "../../src/isolate/message_rate.ts";
 import { SocketTransport } from "../../src/isolate/socket_transport.ts";
 import { socketPair } from "./socket_pair.ts";
 
@@ -236,3 +239,19 @@ for (const [kind, transports] of Object.entries(TRANSPORTS)) {
     });
   }
 }
+
+Deno.test("an isolate that floods its supervisor is at fault, whatever it says", () => {
+  const worker = {
+    onmessage: null as ((event: MessageEvent) => void) | null,
+    ...{ onmessageerror: null, onerror: null, postMessage: () => {}, terminate: () => {} },
+  };
+  const host = { start: () => worker as unknown as HostedWorker } as Partial<IsolateHost> as IsolateHost;
+  const slot = new WorkerSlot({ role: "smtp", index: 0, host }, { steady: () => 0 });
+  let taken = 0;
+  const faults: string[] = [];
+  const receiver = { onmessage: () => taken++, onfault: (fault: string) => faults.push(fault), onerror: () => {} };
+  slot.launch("smtp-0", {}, receiver, null);
+  const pong = { data: { type: "pong", count: 0 }, ports: [] } as unknown as MessageEvent;
+  for (let count = 0; count <= LIFECYCLE_RATE.burst; count++) worker.onmessage!(pong);
+  assert.deepEqual([taken, faults], [LIFECYCLE_RATE.burst, ["more than 100 messages per second come from there"]]);
+});
