@@ -1,4 +1,4 @@
-/** The lookup isolate at its doors: takes questions,  answers them in the same turn where no DNS is needed. Evaluates no rules itself. It is long because each question has its answer here. */
+/** The lookup isolate at its doors: takes questions, answers them in the same turn where no DNS is needed. Evaluates no rules itself. It is long because each question has its answer here. */
 
 import type {
   AccountResult,

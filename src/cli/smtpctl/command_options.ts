@@ -88,12 +88,12 @@ export function readOptions(options: readonly CommandOption[], args: readonly st
 }
 
 /** `[--name value]` for each. */
-export function optionsUsage(options: readonly CommandOption[]): string {
+function optionsUsage(options: readonly CommandOption[]): string {
   return options.map((option) => `[${optionTerm(option)}]${option.repeated === true ? " ..." : ""}`).join(" ");
 }
 
 /** What `--help` prints of a command with options of its own. */
-export function optionsHelp<T>({ pattern, about, options }: OptionCommand<T>): string {
+function optionsHelp<T>({ pattern, about, options }: OptionCommand<T>): string {
   const rows = options.map((option): [string, string] => [optionTerm(option), option.about]);
   return `usage: smtpctl ${pattern} ${optionsUsage(options)}\n${about}\n\n${table(rows)}`;
 }

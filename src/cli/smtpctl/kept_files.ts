@@ -25,7 +25,7 @@ export interface Copied extends Original {
 export type OnPiece = (octets: number) => void | Promise<void>;
 
 /** Opens a regular file to read. Throws for a link and for what is no file. */
-export function openRegular(path: string): { readonly descriptor: number; readonly original: Original } {
+function openRegular(path: string): { readonly descriptor: number; readonly original: Original } {
   const descriptor = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   const stat = fs.fstatSync(descriptor);
   if (!stat.isFile()) {

@@ -4,7 +4,7 @@ import type { Rates, TopSample } from "../../../control/mod.ts";
 import { formatDuration, safeLine } from "../../../events/mod.ts";
 
 /** The order of the destinations. */
-export const SORTS = ["size", "inflight", "age", "name"] as const;
+const SORTS = ["size", "inflight", "age", "name"] as const;
 export type Sort = typeof SORTS[number];
 
 /** What is shown. */
