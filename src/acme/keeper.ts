@@ -7,7 +7,16 @@ import type { AcmeCertificate } from "../protocol/mod.ts";
 import type { Clock } from "../clock.ts";
 import { AcmeFailure } from "./failure.ts";
 import type { Obtained } from "./order.ts";
-import { askingDelay, covers, renewalTime, retryDelay, type Validity, validityOf, type Window } from "./renewal.ts";
+import {
+  askingDelay,
+  covers,
+  MOST_RETRY_AFTER_MS,
+  renewalTime,
+  retryDelay,
+  type Validity,
+  validityOf,
+  type Window,
+} from "./renewal.ts";
 
 /** The settings of one line, with the account of its directory as it is now. */
 export type Line = AcmeCertificate;
@@ -113,6 +122,8 @@ export class Keeper {
     this.#cancel();
     if (this.#busy || this.#stopped) return;
     const { clock } = this.#deps, now = clock.now();
+    // The clock was ahead when these were put off.
+    for (const one of this.#kept) if (one.retryAt - now > MOST_RETRY_AFTER_MS) one.retryAt = now;
     const due = this.#kept.find((one) => this.#dueAt(one) <= now);
     if (due === undefined) {
       const next = Math.min(LOOK_MS, ...this.#kept.map((one) => this.#dueAt(one) - now));

@@ -37,8 +37,8 @@ const FIRST_MS: Readonly<Record<FailureKind, number>> = {
   gone: MINUTE_MS,
 };
 const MOST_MS = DAY_MS;
-/** What an authority may ask for. */
-const MOST_RETRY_AFTER_MS = 7 * DAY_MS;
+/** What an authority may ask for: nothing is put off for longer. */
+export const MOST_RETRY_AFTER_MS = 7 * DAY_MS;
 /** After a rate limit without a time. */
 const LIMITED_MS = HOUR_MS;
 

@@ -107,6 +107,14 @@ Deno.test("failures in a row are tried again later and later, a day apart at mos
   keeper.stop();
 });
 
+Deno.test("what was put off while the clock was ahead is tried at once", async () => {
+  const { keeper, asked, settle } = setUp([{ ...LINE, putOff: { until: START + 3650 * DAY, failures: 9 } }]);
+  keeper.start();
+  await settle();
+  assert.equal(asked.length, 1);
+  keeper.stop();
+});
+
 Deno.test("a time that the authority names is kept to, by whoever asks for a look as well; other failures are looked at at once", async () => {
   for (
     const [failure, minutes, looked] of [
