@@ -14,6 +14,7 @@ import type {
   ToLookup,
 } from "../protocol/mod.ts";
 import { type Channel } from "../isolate/mod.ts";
+import { adoptSocket } from "../sockets/mod.ts";
 import { type EmitEvent, NO_OBSERVER, type Observer } from "../events/mod.ts";
 import { Connection, type ConnectionDeps } from "./connection.ts";
 import {
@@ -285,10 +286,12 @@ export class SmtpService {
   }
 
   #accept({ descriptor, listener, peer, sessionNumber, generation }: Accepted): void {
-    const configured = this.#configured.get(generation ?? 0) ?? this.#current;
-    const context = configured.listeners[listener];
-    if (context === undefined) {
-      this.#options.emit({ type: "log", level: "warn", text: `warn: smtp: no listener ${listener}` });
+    const configured = this.#configured.get(generation ?? 0), context = configured?.listeners[listener];
+    if (configured === undefined || context === undefined) {
+      // This isolate has taken the place of another one during a reload. By another configuration the number may be that of a listener with more rights.
+      const text = `warn: smtp: no listener ${listener} of generation ${generation ?? 0}: the connection is closed`;
+      this.#options.emit({ type: "log", level: "warn", text });
+      adoptSocket(descriptor).destroy();
       return this.#options.ended(sessionNumber);
     }
     if (!context.listener.proxyV2) {

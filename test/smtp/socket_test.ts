@@ -23,6 +23,8 @@ class Server {
   port = 0;
   /** Milliseconds that the server's clock is ahead. */
   later = 0;
+  /** Number of the configuration that sessions come with. */
+  generation: number | null = null;
   readonly service: SmtpService;
   readonly #server: net.Server;
   #ended = Promise.withResolvers<void>();
@@ -75,7 +77,8 @@ class Server {
     queue.onmessage({ type: "ids", ids: [msgid("00000002"), msgid("00000001")] });
     this.#server = net.createServer({ pauseOnConnect: true }, (socket) => {
       const peer = { address: socket.remoteAddress ?? "local", port: socket.remotePort ?? 0, uid: null };
-      this.service.session({ descriptor: detachDescriptor(socket), listener: 0, peer, sessionNumber: 0 });
+      const session = { descriptor: detachDescriptor(socket), listener: 0, peer, sessionNumber: 0 };
+      this.service.session({ ...session, ...this.generation !== null && { generation: this.generation } });
     });
   }
 
@@ -196,6 +199,16 @@ Deno.test("a session over an adopted descriptor, from banner to end", async () =
     "smtp-committed",
     "smtp-disconnected",
   ]);
+});
+
+Deno.test("a session of a configuration that is not known here is closed, not served by another one", async () => {
+  await using server = await new Server().listen();
+  server.generation = 1;
+  const client = await dial(server);
+  assert.equal(await client.closed(), "");
+  await server.ended;
+  const text = "warn: smtp: no listener 0 of generation 1: the connection is closed";
+  assert.deepEqual(server.events, [{ type: "log", level: "warn", text }]);
 });
 
 Deno.test("what a client says before the banner waits for it", async () => {
