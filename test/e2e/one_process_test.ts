@@ -98,38 +98,43 @@ for (const { name, program, daemon: wantDaemon, command, shown } of rows) {
   });
 }
 
-for (const { who, program } of [{ who: "an ordinary user", program: AS_NOBODY }, { who: "root", program: AS_ROOT }]) {
-  Deno.test(`one process of ${who} that only relays starts no programs, in all threads, and relays`, {
-    ignore,
-  }, async () => {
-    const sink = await Daemon.start({
-      config: (at) => {
-        Deno.writeTextFileSync(`${at.folder}/filter`, FILTER);
-        return local(at);
-      },
-    });
-    try {
-      const config = ({ port, folder }: { port: number; folder: string }) => {
-        chownSync(folder, NOBODY, NOBODY);
-        return `listen on socket
+Deno.test("one process that only relays starts no programs, in all threads, and relays", { ignore }, async (test) => {
+  const sink = await Daemon.start({
+    config: (at) => {
+      Deno.writeTextFileSync(`${at.folder}/filter`, FILTER);
+      return local(at);
+    },
+  });
+  try {
+    for (const [who, program] of [["an ordinary user", AS_NOBODY], ["root", AS_ROOT]] as const) {
+      await test.step(`of ${who}`, async () => {
+        await relays(sink, program);
+        await Deno.remove(join(sink.folder, "done"));
+      });
+    }
+  } finally {
+    await sink.stop();
+    await sink.remove();
+  }
+});
+
+async function relays(sink: Daemon, program: readonly [string, ...string[]]): Promise<void> {
+  const config = ({ port, folder }: { port: number; folder: string }) => {
+    chownSync(folder, NOBODY, NOBODY);
+    return `listen on socket
 listen on 127.0.0.1 port ${port}
 action "out" relay host smtp://127.0.0.1:${sink.port}
 match from any for any action "out"
 `;
-      };
-      await withDaemon({ config, program }, async (daemon) => {
-        assert.deepEqual(wallsOf(daemon.pid), ["seccomp 2, no-new-privs 1"]);
-        await sendTo(daemon.port);
-        assert.match(await delivered(sink.folder), /Subject: walls/);
-        const status = await daemon.tool("smtpctl", ["show", "status"]);
-        assert.equal(status.code, 0);
-        assert.match(status.stdout, /, no new privileges, a filter of system calls, files as Landlock allows$/m);
-        assert.doesNotMatch(status.stdout, /missing/);
-        assert.match(await shownBy(daemon, program), /^One process: .*seccomp: no kernel interfaces, no programs, /m);
-      });
-    } finally {
-      await sink.stop();
-      await sink.remove();
-    }
+  };
+  await withDaemon({ config, program }, async (daemon) => {
+    assert.deepEqual(wallsOf(daemon.pid), ["seccomp 2, no-new-privs 1"]);
+    await sendTo(daemon.port);
+    assert.match(await delivered(sink.folder), /Subject: walls/);
+    const status = await daemon.tool("smtpctl", ["show", "status"]);
+    assert.equal(status.code, 0);
+    assert.match(status.stdout, /, no new privileges, a filter of system calls, files as Landlock allows$/m);
+    assert.doesNotMatch(status.stdout, /missing/);
+    assert.match(await shownBy(daemon, program), /^One process: .*seccomp: no kernel interfaces, no programs, /m);
   });
 }
