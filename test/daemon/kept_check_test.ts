@@ -33,7 +33,8 @@ Deno.test("a check is kept for its owner alone, and what is no check is none", (
 Deno.test("the check of the day says what became worse since the last one, also after a new start; one that is asked for keeps nothing", () =>
   withFolder(async (folder) => {
     const file = `${folder}/smtpd.conf`;
-    Deno.writeTextFileSync(file, 'action "in" maildir\nmatch from any for domain "example.org" action "in"\n');
+    const rules = 'action "in" maildir\nmatch from any for domain "example.org" action "in"\n';
+    Deno.writeTextFileSync(file, `listen on 0.0.0.0\n${rules}`);
     const parsed = parseConfig(file, { defines: [], files: { readText: (path) => Deno.readTextFileSync(path) } });
     if (!parsed.ok) throw new Error(JSON.stringify(parsed));
     const places: Record<string, string> = {
