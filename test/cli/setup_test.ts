@@ -69,6 +69,10 @@ Deno.test("smtpctl setup takes readers, addresses, certificates and mailboxes th
   match(fault(checkReader("al ice", null)), /is no name of an account/);
   deepEqual(checkAddress("2001:DB8::0:25"), { value: "2001:db8::25" });
   match(fault(checkAddress("mail.example.org")), /is no address/);
+  for (const nowhere of ["0.0.0.0", "127.0.0.1", "169.254.1.1", "224.0.0.1", "::", "::1", "fe80::1", "ff02::1"]) {
+    match(fault(checkAddress(nowhere)), /others cannot reach this host by/, nowhere);
+  }
+  deepEqual(checkAddress("10.0.0.25"), { value: "10.0.0.25" });
   deepEqual(checkCertificate("acme", null), { value: { kind: "acme", directory: LETS_ENCRYPT } });
   deepEqual(checkCertificate("https://ca.example/dir", null), {
     value: { kind: "acme", directory: "https://ca.example/dir" },

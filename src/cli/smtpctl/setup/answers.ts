@@ -1,7 +1,7 @@
 /** What smtpctl setup has to know, from options or from answers to its questions: each is checked here, with words that say what to write instead. Pure. */
 
 import { asciiDomain } from "../../../envelope/mod.ts";
-import { isAddress, normalAddress, normalName } from "../../../net/mod.ts";
+import { isAddress, isReachableAddress, normalAddress, normalName } from "../../../net/mod.ts";
 import type { GivenOptions } from "../command_options.ts";
 import type { CommandOption } from "../words.ts";
 
@@ -146,6 +146,9 @@ export function checkAddress(text: string): Checked<string> {
   const address = normalAddress(text.trim());
   if (address === null || address.includes("%")) {
     return { fault: `"${text}" is no address: write one as in 192.0.2.25 or 2001:db8::25` };
+  }
+  if (!isReachableAddress(address)) {
+    return { fault: `others cannot reach this host by ${address}: name the address that they use` };
   }
   return { value: address };
 }
