@@ -270,8 +270,9 @@ class Daemon {
 
   /** What is to stand around the one process for a configuration. */
   #wallFor({ config, settings }: Loaded): OneProcessWall {
-    const { env } = this.#options;
-    return oneProcessWall(settings, Deno.uid() ?? 0, () => oneProcessFiles({ config, env }));
+    const { env, shadow } = this.#options;
+    const source = { config, env, ...shadow === undefined ? {} : { shadow } };
+    return oneProcessWall(settings, Deno.uid() ?? 0, () => oneProcessFiles(source));
   }
 
   /** Loads what a configuration names. Throws Fatal. */

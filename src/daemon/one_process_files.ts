@@ -18,12 +18,14 @@ const SYSTEM_FOLDERS = ["/etc", "/usr", "/lib", "/lib64", "/sys", "/dev/null", "
 export interface OneProcessSource {
   readonly config: Config;
   readonly env: Environment;
+  /** Stands for the system's shadow file. */
+  readonly shadow?: string;
 }
 
 /** Returns the rules. What is not there now is left out: it is not used, or it cannot be used after it was made. */
-export function oneProcessFiles({ config, env }: OneProcessSource): LandlockRules {
+export function oneProcessFiles({ config, env, shadow }: OneProcessSource): LandlockRules {
   const keys = config.dkim.map(({ keyFile }) => keyFile);
-  const named = [...namedFiles(config), ...resolverFiles(env)];
+  const named = [...namedFiles(config), ...resolverFiles(env), ...shadow === undefined ? [] : [shadow]];
   const program = programFiles(env.get("DENO_DIR") ?? null);
   return {
     read: present([...SYSTEM_FOLDERS, ...program, ...libexecFolders(env), ...named.flatMap(foldersOf)]),
