@@ -84,6 +84,13 @@ interface BackupPlace {
   readonly terminal: Terminal;
 }
 
+/** What the daemon says at the beginning. */
+interface Begun {
+  readonly paths: readonly string[];
+  readonly hold: number;
+  readonly octets: number;
+}
+
 class BackupCopy {
   readonly #place: BackupPlace;
   readonly #made: string;
@@ -98,8 +105,9 @@ class BackupCopy {
   /** Copies the database. Returns the paths that belong to the configuration of the daemon; null when none runs. */
   async queue(): Promise<readonly string[] | null> {
     const { spool } = this.#place;
-    try {
-      const { paths, hold, octets } = await this.#begin();
+    const begun = await this.#begin();
+    if (begun !== null) {
+      const { paths, hold, octets } = begun;
       try {
         await this.#database(octets, () => this.#step("keep", hold));
       } catch (error) {
@@ -109,8 +117,6 @@ class BackupCopy {
       }
       await this.#step("end", hold);
       return paths;
-    } catch (error) {
-      if (!(error instanceof NotRunning)) throw error;
     }
     if (!exists(`${spool}/queue.db`)) throw new Error(`there is no queue in ${spool}, and smtpd is not running`);
     this.#needsNoDaemon();
@@ -135,19 +141,31 @@ class BackupCopy {
     progress.end();
   }
 
-  async #begin(): Promise<{ readonly paths: readonly string[]; readonly hold: number; readonly octets: number }> {
+  /** Null when no daemon runs. */
+  async #begin(): Promise<Begun | null> {
     const paths: string[] = [];
-    for await (const answer of this.#ask({ do: "backup", step: "begin", hold: 0 })) {
-      if ("line" in answer) paths.push(answer.line);
-      else if ("hold" in answer) return { paths, hold: answer.hold, octets: answer.octets };
-      else if ("ok" in answer && !answer.ok) throw new Error(answer.error);
+    try {
+      for await (const answer of this.#ask({ do: "backup", step: "begin", hold: 0 })) {
+        if ("line" in answer) paths.push(answer.line);
+        else if ("hold" in answer) return { paths, hold: answer.hold, octets: answer.octets };
+        else if ("ok" in answer && !answer.ok) throw new Error(answer.error);
+      }
+    } catch (error) {
+      if (error instanceof NotRunning) return null;
+      throw error;
     }
     throw new Error("The daemon does not say what to copy");
   }
 
+  /** Rejects when the daemon has ended meanwhile: it has written its database file then, perhaps while that was copied. */
   async #step(step: "keep" | "end", hold: number): Promise<void> {
-    for await (const answer of this.#ask({ do: "backup", step, hold })) {
-      if ("ok" in answer && !answer.ok) throw new Error(answer.error);
+    try {
+      for await (const answer of this.#ask({ do: "backup", step, hold })) {
+        if ("ok" in answer && !answer.ok) throw new Error(answer.error);
+      }
+    } catch (error) {
+      if (error instanceof NotRunning) throw new Error("smtpd ended while its files were copied: try again");
+      throw error;
     }
   }
 
