@@ -154,12 +154,12 @@ export class ProxyIntakes {
     }
   }
 
-  /** True for a client that is in a trusted network, or on this machine. */
   /** Other limits hold for those who connect from now on. */
   configure(limits: SourceLimits): void {
     this.#sources.configure(limits);
   }
 
+  /** True for a client that is in a trusted network, or on this machine. */
   trusts(address: string): boolean {
     return this.#sources.trusts(address);
   }
