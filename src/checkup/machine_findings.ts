@@ -98,6 +98,7 @@ export interface FileFacts {
 }
 
 const OTHERS_WRITE = 0o022, OTHERS_READ = 0o037, STICKY = 0o1000;
+const FILE_TYPE = 0o170000, FOLDER = 0o040000;
 
 /** Whether somebody else may read or change a file that the daemon goes by. */
 export function fileFinding({ what, path, state, owners, wants, optional }: FileFacts): Finding {
@@ -113,7 +114,8 @@ export function fileFinding({ what, path, state, owners, wants, optional }: File
   }
   const shown = (state.mode & 0o7777).toString(8).padStart(4, "0");
   if (wants === "secret" && (state.mode & OTHERS_READ) !== 0) {
-    return error(`others may read ${what} (mode ${shown})`, `chmod 0600 ${path}`);
+    const own = (state.mode & FILE_TYPE) === FOLDER ? "0700" : "0600";
+    return error(`others may read ${what} (mode ${shown})`, `chmod ${own} ${path}`);
   }
   if ((state.mode & OTHERS_WRITE) !== 0 && (state.mode & STICKY) === 0) {
     return error(`others may change ${what} (mode ${shown})`, `chmod go-w ${path}`);

@@ -351,6 +351,7 @@ Deno.test("permissions: owners and modes of what the daemon goes by", () => {
       "error",
       /others may read the file \(mode 0644\): chmod 0600 \/f$/,
     ],
+    [{ state: { uid: 0, mode: 0o040755 }, wants: "secret" }, "error", /the file \(mode 0755\): chmod 0700 \/f$/],
     [{ state: { uid: 0, mode: 0o100600 }, wants: "secret" }, "ok", /mode 0600/],
     [{ state: "missing" }, "error", /the file is missing/],
     [{ state: "missing", optional: true }, "info", /is not there/],
