@@ -28,8 +28,7 @@ export interface Subjects {
 /** `serverName`: what the host is called where the configuration does not say. */
 export function subjectsOf(config: Config, serverName: string): Subjects {
   const receives = new Set<string>(), leftOut = new Set<string>();
-  // A proxy brings others to a listener at the loopback, too.
-  const reached = config.listen.some(({ on, socket, proxyV2 }) => !socket && (proxyV2 || !LOOPBACK.test(on)));
+  const reached = config.listen.some(isReached);
   for (const rule of reached ? config.rules : []) {
     const { outcome, for: target, from } = rule;
     if (outcome.kind !== "action" || from.negated || from.kind === "socket" || target.negated || target.regex) continue;
@@ -68,6 +67,11 @@ export function subjectsOf(config: Config, serverName: string): Subjects {
     relays: relays.length > 0,
     leftOut: [...leftOut],
   };
+}
+
+/** Can other hosts bring mail to a listener? A proxy brings them to one at the loopback, too. */
+export function isReached({ on, socket, proxyV2 }: Config["listen"][number]): boolean {
+  return !socket && (proxyV2 || !LOOPBACK.test(on));
 }
 
 /** A name that the DNS can have, with a dot; null for an address, a pattern or a bare word. */

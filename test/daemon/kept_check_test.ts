@@ -70,3 +70,27 @@ Deno.test("the check of the day says what became worse since the last one, also 
     await worse(true);
     match(warnings[0]!, /^warn: check: what was found cannot be kept in .*checkup\.json: /);
   }));
+
+Deno.test("a stranger tries the listeners that others reach, one at the loopback behind a proxy as well", () =>
+  withFolder(async (folder) => {
+    const text = "listen on 127.0.0.1 port 2525\nlisten on 127.0.0.1 port 2526 proxy-v2\nlisten on 192.0.2.25\n" +
+      'action "out" relay\nmatch from any for any action "out"\n';
+    const parsed = parseConfig(`${folder}/smtpd.conf`, { defines: [], files: { readText: () => text } });
+    if (!parsed.ok) throw new Error(JSON.stringify(parsed));
+    const places: Record<string, string> = { SMTPD_STATE: `${folder}/state`, SMTPD_SPOOL: folder };
+    const check = new HostCheck({ config: () => parsed.config, env: { get: (name) => places[name] } }, {
+      lookup: {
+        records: () => Promise.resolve({ kind: "none", exists: true }),
+        tryRcpt: () => Promise.resolve("taken"),
+      },
+      now: () => Date.UTC(2026, 10, 30),
+      warn: () => {},
+    });
+    const queue = { envelopes: 0, more: false, suspended: 0, oldestAt: null, deferred: [], paused: [], diskErrors: [] };
+    const { checked } = await check.run({ queue, blocklists: [], keeps: false });
+    const tried = checked.findings.filter((one) => one.check === "open-relay");
+    deepEqual(tried.map(({ level, subject }) => `${level} ${subject}`), [
+      "error 127.0.0.1:2526",
+      "error 192.0.2.25:25",
+    ]);
+  }));

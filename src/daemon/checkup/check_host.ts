@@ -15,6 +15,7 @@ import {
   domainFindings,
   fileFinding,
   hostFindings,
+  isReached,
   issuerOf,
   plainListenerFindings,
   ptrFinding,
@@ -125,8 +126,7 @@ function certificates(deps: CheckDeps): readonly Finding[] {
 async function relays({ config, tryRcpt, serverName }: CheckDeps): Promise<readonly Finding[]> {
   if (tryRcpt === null) return [];
   const places = new Map<string, { readonly tag: string; readonly family: 4 | 6; readonly smtpname: string }>();
-  for (const { on, socket, port, tag, hostname, family } of config.listen) {
-    if (socket || /^(?:lo|lo0|localhost|127\..*|::1)$/.test(on)) continue;
+  for (const { on, port, tag, hostname, family } of config.listen.filter(isReached)) {
     const version = on.includes(":") || family === 6 ? 6 : 4;
     places.set(hostPort({ host: on, port }), { tag, family: version, smtpname: hostname ?? serverName });
   }
