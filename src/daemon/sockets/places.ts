@@ -120,9 +120,10 @@ export class Places {
         this.#open.set(key, one);
         for (const socket of held) this.#accept(socket, one.purpose);
       }
+      // At once: by the new configuration the number of a listener that is gone may be that of another one, with more rights.
+      for (const [key] of leaving) this.#open.delete(key);
       for (const [key, one] of leaving) {
         if (!closed.some(([known]) => known === key)) await one.close();
-        this.#open.delete(key);
       }
     };
     return { commit, undo };
