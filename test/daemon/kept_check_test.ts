@@ -71,9 +71,14 @@ Deno.test("the check of the day says what became worse since the last one, also 
     match(warnings[0]!, /^warn: check: what was found cannot be kept in .*checkup\.json: /);
   }));
 
-Deno.test("a stranger tries the listeners that others reach, one at the loopback behind a proxy as well", () =>
+Deno.test("a stranger tries the listeners that others reach, behind a proxy as well, but not where a login is needed", () =>
   withFolder(async (folder) => {
-    const text = "listen on 127.0.0.1 port 2525\nlisten on 127.0.0.1 port 2526 proxy-v2\nlisten on 192.0.2.25\n" +
+    const text =
+      'pki mx.example.org cert "/nonexistent"\npki mx.example.org key "/nonexistent"\nca own cert "/nonexistent"\n' +
+      "listen on 127.0.0.1 port 2525\nlisten on 127.0.0.1 port 2526 proxy-v2\nlisten on 192.0.2.25\n" +
+      "listen on 192.0.2.25 port 587 tls-require pki mx.example.org auth\n" +
+      "listen on 192.0.2.25 port 588 tls-require verify pki mx.example.org ca own\n" +
+      "listen on 192.0.2.25 port 589 tls-require verify pki mx.example.org auth-optional\n" +
       'action "out" relay\nmatch from any for any action "out"\n';
     const parsed = parseConfig(`${folder}/smtpd.conf`, { defines: [], files: { readText: () => text } });
     if (!parsed.ok) throw new Error(JSON.stringify(parsed));
@@ -92,5 +97,6 @@ Deno.test("a stranger tries the listeners that others reach, one at the loopback
     deepEqual(tried.map(({ level, subject }) => `${level} ${subject}`), [
       "error 127.0.0.1:2526",
       "error 192.0.2.25:25",
+      "error 192.0.2.25:589",
     ]);
   }));

@@ -122,11 +122,12 @@ function certificates(deps: CheckDeps): readonly Finding[] {
   ];
 }
 
-/** A stranger tries each listener that others reach. */
+/** A stranger tries each listener that others reach and that wants neither a login nor a certificate of an authority of ours. */
 async function relays({ config, tryRcpt, serverName }: CheckDeps): Promise<readonly Finding[]> {
   if (tryRcpt === null) return [];
   const places = new Map<string, { readonly tag: string; readonly family: 4 | 6; readonly smtpname: string }>();
-  for (const { on, port, tag, hostname, family } of config.listen.filter(isReached)) {
+  for (const { on, port, tag, hostname, family, auth, tls, verify, ca } of config.listen.filter(isReached)) {
+    if (auth?.required === true || (tls !== "none" && verify && ca !== null)) continue;
     const version = on.includes(":") || family === 6 ? 6 : 4;
     places.set(hostPort({ host: on, port }), { tag, family: version, smtpname: hostname ?? serverName });
   }
