@@ -93,16 +93,27 @@ function findMail(id: string, { reader, mailbox }: TestMail, env: Environment): 
   try {
     if (mailbox === "mbox") {
       const path = `${mailDirectory(env)}/${reader.name}`;
-      return Deno.readTextFileSync(path).includes(`<${id}>`) ? path : null;
+      return textOf(path).includes(`<${id}>`) ? path : null;
     }
     for (const folder of ["new", "cur"]) {
       for (const { name } of Deno.readDirSync(`${reader.home}/Maildir/${folder}`)) {
         const path = `${reader.home}/Maildir/${folder}/${name}`;
-        if (Deno.readTextFileSync(path).includes(`<${id}>`)) return path;
+        if (textOf(path).includes(`<${id}>`)) return path;
       }
     }
     return null;
   } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
     return `the mailbox of ${reader.name}, which cannot be looked at: ${systemReason(error)}`;
+  }
+}
+
+/** The text of a file; "" where there is none, for a mail program may move it meanwhile. */
+function textOf(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
   }
 }
