@@ -22,6 +22,15 @@ export function about(check: string, subject: string) {
   };
 }
 
+/** Returns at most `most` findings: the worst, in the order in which they came, and one that says how many are left out. */
+export function worstOf(findings: readonly Finding[], most: number): readonly Finding[] {
+  if (findings.length <= most) return findings;
+  const worst = findings.toSorted((one, other) => SEVERITY[other.level] - SEVERITY[one.level]).slice(0, most - 1);
+  const kept = new Set(worst), left = findings.length - kept.size;
+  const note = about("check", "").info(`${left} findings are left out, none of which is worse than one that is shown`);
+  return [...findings.filter((one) => kept.has(one)), note];
+}
+
 /** What monitoring systems take: 0 all is well, 1 there are warnings, 2 there are errors, 3 something could not be checked and no more is known. */
 export function exitStatus(findings: readonly Finding[]): 0 | 1 | 2 | 3 {
   const has = (level: FindingLevel) => findings.some((one) => one.level === level);

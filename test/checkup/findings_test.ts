@@ -24,7 +24,7 @@ import {
   tlsaFits,
   unsignedFinding,
 } from "../../src/checkup/mod.ts";
-import { exitStatus, formatFinding, gotWorse, summaryOf } from "../../src/findings/mod.ts";
+import { about, exitStatus, formatFinding, gotWorse, summaryOf, worstOf } from "../../src/findings/mod.ts";
 import type { Finding, FindingLevel, QueueFacts } from "../../src/protocol/mod.ts";
 import type { DnsAnswer } from "../../src/mail_auth/dns.ts";
 import { selfSignedCertificate } from "../../src/tls/mod.ts";
@@ -452,4 +452,13 @@ Deno.test("what became worse: new and graver warnings and errors, and nothing th
   deepEqual(gotWorse(now, now), []);
   const [one, other] = configFindings("/c", ["warning: x", "warning: y"]);
   deepEqual(gotWorse([one!], [one!, other!]), [other]);
+});
+
+Deno.test("where there are too many findings the worst stay, and one says that others are left out", () => {
+  const { ok, warning, error } = about("disk", "/");
+  const all = [ok("1"), warning("2"), ok("3"), error("4")];
+  const texts = (most: number) => worstOf(all, most).map(({ text }) => text.replace(/ findings.*/, " left out"));
+  deepEqual(texts(4), ["1", "2", "3", "4"]);
+  deepEqual(texts(3), ["2", "4", "2 left out"]);
+  deepEqual(texts(2), ["4", "3 left out"]);
 });

@@ -26,14 +26,14 @@ import {
   tlsaFits,
   unsignedFinding,
 } from "../../checkup/mod.ts";
-import { about } from "../../findings/mod.ts";
+import { about, worstOf } from "../../findings/mod.ts";
 import { publishedAs, recordName } from "../../dkim_keys/mod.ts";
 import type { DnsAnswer, DnsMx } from "../../mail_auth/dns.ts";
 import { checkDmarc } from "../../mail_auth/dmarc/mod.ts";
 import { checkSpf } from "../../mail_auth/spf/mod.ts";
 import { familyOf, hostPort, isPublicAddress } from "../../net/mod.ts";
 import type { AskedKind, Finding, QueueFacts, TriedRcpt } from "../../protocol/mod.ts";
-import { sentenceOf } from "../../protocol/checkup.ts";
+import { MAX_FINDINGS, sentenceOf } from "../../protocol/checkup.ts";
 import type { LookupRequests } from "../lookup_requests.ts";
 import { certificateFacts } from "./certificate_facts.ts";
 import { diskFacts, filesOf, lookAt, timesyncdHasSet } from "./machine_facts.ts";
@@ -80,7 +80,7 @@ export interface CheckedKey {
 const STRANGER = { 4: "203.0.113.77", 6: "2001:db8:7:7::7" } as const;
 const FOREIGN = "a-stranger-of-vaultpost.example";
 
-/** All findings. Never rejects: what fails is a finding. */
+/** All findings, as far as they fit into one message. Never rejects: what fails is a finding. */
 export async function checkHost(deps: CheckDeps): Promise<readonly Finding[]> {
   const subjects = subjectsOf(deps.config, deps.serverName);
   const parts: readonly (readonly [string, () => Promise<readonly Finding[]> | readonly Finding[]])[] = [
@@ -100,7 +100,7 @@ export async function checkHost(deps: CheckDeps): Promise<readonly Finding[]> {
       return [about(name, "").unknown(`it could not be checked: ${(error as Error).message}`)];
     }
   }));
-  return found.flat().map((one) => ({
+  return worstOf(found.flat(), MAX_FINDINGS).map((one) => ({
     ...one,
     text: sentenceOf(one.text),
     advice: one.advice && sentenceOf(one.advice),
