@@ -128,6 +128,8 @@ async function put(
   const target = exists(to) ? Deno.realPathSync(to) : to, folder = dirname(target), partial = `${target}.restored`;
   try {
     if (folder === `${spool}/offline`) Deno.chmodSync(folder, OFFLINE_MODE);
+    // What a restore that was killed has left.
+    if (exists(partial)) Deno.removeSync(partial);
     await copyFile(from, partial, { onPiece: count });
     if (folder === `${spool}/offline` && Deno.uid() === 0) chownSync(partial, file.uid, file.gid);
     Deno.chmodSync(partial, parseInt(file.mode, 8));
