@@ -34,6 +34,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   ],
   ["src/lookup"],
   ["src/daemon"],
+  ["src/explain"],
   ["src/cli", "workers"],
   ["src/main.ts"],
 ];

@@ -1,0 +1,2 @@
+/** Front door of the explain folder: what would happen to a message, by the code that would do it. */
+export { type Step, stepLines, stepRecord } from "./step.ts";
