@@ -5,6 +5,7 @@ export * from "./log.ts";
 export * from "./metrics.ts";
 export * from "./observer.ts";
 export * from "./reason.ts";
+export * from "./recorded.ts";
 export * from "./stats.ts";
 export * from "./types.ts";
 export * from "./vis.ts";
