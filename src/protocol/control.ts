@@ -24,6 +24,8 @@ import {
   type HostStatusRecord,
   lane,
   type LaneRecord,
+  type LaneState,
+  laneState,
   relay,
   type RelayRecord,
   route,
@@ -159,13 +161,20 @@ export type ControlToScheduler =
   /** The lanes that hold most, and those whose envelopes are oldest: so many of each. */
   | { readonly type: "lanes"; readonly call: number; readonly most: number }
   /** Where each of these envelopes stands, for a listing. */
-  | { readonly type: "states"; readonly call: number; readonly ids: readonly EnvelopeId[] };
+  | { readonly type: "states"; readonly call: number; readonly ids: readonly EnvelopeId[] }
+  /** The same, and how the lane of each stands: of few. */
+  | { readonly type: "waits"; readonly call: number; readonly ids: readonly EnvelopeId[] };
 
 /** `at`: ms since the epoch; when it is due (pending, held) or since when it runs (inflight). */
 export interface RunState {
   readonly id: EnvelopeId;
   readonly state: "pending" | "inflight" | "held" | "suspended" | "unknown";
   readonly at: number;
+}
+/** Where an envelope stands, and the lane that it is in; null for one that the scheduler does not know. */
+export interface WaitState {
+  readonly state: RunState;
+  readonly lane: LaneState | null;
 }
 export type SchedulerToControl =
   | { readonly type: "suspended"; readonly call: number; readonly count: number }
@@ -186,7 +195,8 @@ export type SchedulerToControl =
     readonly oldestAt: number | null;
   }
   | { readonly type: "paused"; readonly call: number; readonly changed: boolean }
-  | { readonly type: "states"; readonly call: number; readonly states: readonly RunState[] };
+  | { readonly type: "states"; readonly call: number; readonly states: readonly RunState[] }
+  | { readonly type: "waits"; readonly call: number; readonly waits: readonly WaitState[] };
 
 export type ControlToRelay = {
   readonly type: "show" | "show-records";
@@ -279,12 +289,16 @@ const CONTROL_QUEUE_REPLIES: Replies<ControlToQueue, QueueToControl> = {
   suspend: ["suspended"],
 };
 
+/** Envelopes whose lanes one question asks for. */
+export const MAX_WAITS = 1_000;
+
 const CONTROL_TO_SCHEDULER: MessageTable<ControlToScheduler> = {
   schedule: { call, target, from: whole() },
   find: { call, domain: text(), from: whole() },
   suspend: { call, ids, suspended: flag },
   pause: { call, agent: oneOf("mda", "mta"), paused: flag },
   states: { call, ids },
+  waits: { call, ids: list(envelopeId, MAX_WAITS) },
   lanes: { call, most: whole() },
 };
 const runState: Check<RunState> = record<RunState>({
@@ -298,6 +312,10 @@ const SCHEDULER_TO_CONTROL: MessageTable<SchedulerToControl> = {
   found: { call, ids, next: nullOr(whole()) },
   paused: { call, changed: flag },
   states: { call, states: list(runState) },
+  waits: {
+    call,
+    waits: list(record<WaitState>({ state: runState, lane: nullOr(laneState) }), MAX_WAITS),
+  },
   lanes: { call, lanes: list(lane), count: whole(), oldestAt: nullOr(finite) },
 };
 const CONTROL_SCHEDULER_REPLIES: Replies<ControlToScheduler, SchedulerToControl> = {
@@ -306,6 +324,7 @@ const CONTROL_SCHEDULER_REPLIES: Replies<ControlToScheduler, SchedulerToControl>
   suspend: ["suspended"],
   pause: ["paused"],
   states: ["states"],
+  waits: ["waits"],
   lanes: ["lanes"],
 };
 

@@ -1,7 +1,7 @@
 /** What relay tells control for `smtpctl show hosts --json` and the like. Types and checks only. */
 
 import type { Agent } from "../envelope/mod.ts";
-import { type Check, finite, flag, nullOr, oneOf, record, text, whole } from "./check.ts";
+import { type Check, type Fields, finite, flag, nullOr, oneOf, record, text, whole } from "./check.ts";
 import { longText } from "./shapes.ts";
 
 /** What `show hosts` says of a remote address. Times here are in ms since the epoch, null for never or none. */
@@ -79,21 +79,38 @@ export const hostStatus: Check<HostStatusRecord> = record<HostStatusRecord>({
   status: longText,
 });
 
-/** What waits in one lane of the scheduler. `oldestAt` in ms since the epoch. */
-export interface LaneRecord {
+/**
+ * Why no more of a lane may run now: its agent is paused, as many jobs run as may, they hold as many envelopes as one lane may have, or after it was full
+ * it waits until fewer jobs run. `open`: nothing of that.
+ */
+const LANE_LIMITS = ["open", "paused", "jobs", "envelopes", "low-water"] as const;
+
+/** How a lane of the scheduler stands. */
+export interface LaneState {
   readonly agent: Agent;
   readonly action: string;
   /** The destination, or the user. */
   readonly name: string;
   readonly envelopes: number;
   readonly inflight: number;
+  /** Jobs that run, and how many may. */
+  readonly jobs: number;
+  readonly maxJobs: number;
+  readonly limit: typeof LANE_LIMITS[number];
+}
+/** A lane, and since when the oldest envelope in it waits: `oldestAt` in ms since the epoch. */
+export interface LaneRecord extends LaneState {
   readonly oldestAt: number;
 }
-export const lane: Check<LaneRecord> = record<LaneRecord>({
+const LANE: Fields<LaneState> = {
   agent: oneOf("mda", "mta", "bounce"),
   action: text(),
   name: text(),
   envelopes: whole(),
   inflight: whole(),
-  oldestAt: finite,
-});
+  jobs: whole(),
+  maxJobs: whole(),
+  limit: oneOf(...LANE_LIMITS),
+};
+export const laneState: Check<LaneState> = record<LaneState>(LANE);
+export const lane: Check<LaneRecord> = record<LaneRecord>({ ...LANE, oldestAt: finite });

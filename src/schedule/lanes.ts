@@ -4,7 +4,7 @@
  */
 
 import type { Agent } from "../envelope/mod.ts";
-import type { TaskMarks } from "../protocol/mod.ts";
+import type { LaneState, TaskMarks } from "../protocol/mod.ts";
 import { type EnvelopeTable, type Lane, NONE, type Slot } from "./table.ts";
 
 const MIN_LANES = 64;
@@ -99,9 +99,29 @@ export class Lanes {
     return this.#end;
   }
 
-  /** Envelopes in any state, and those in flight. */
-  counts(lane: Lane): { readonly envelopes: number; readonly inflight: number } {
-    return { envelopes: this.#size[lane]!, inflight: this.#inflight[lane]! };
+  /** How a lane stands, whether its agent is paused or not. */
+  state(lane: Lane): LaneState {
+    return {
+      agent: this.agent(lane),
+      action: this.action(lane),
+      name: this.name(lane),
+      envelopes: this.#size[lane]!,
+      inflight: this.#inflight[lane]!,
+      jobs: this.#jobs[lane]!,
+      maxJobs: this.#hiwat[lane]!,
+      limit: this.#limitOf(lane),
+    };
+  }
+
+  #limitOf(lane: Lane): LaneState["limit"] {
+    if (this.#jobs[lane]! >= this.#hiwat[lane]!) return "jobs";
+    if (this.#held[lane] === 1 && this.#credit[lane] === 0) return "low-water";
+    return this.full(lane) ? "envelopes" : "open";
+  }
+
+  /** Envelopes in any state. */
+  size(lane: Lane): number {
+    return this.#size[lane]!;
   }
 
   agent(lane: Lane): Agent {

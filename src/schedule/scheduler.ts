@@ -11,7 +11,7 @@ import {
   type MessageNumber,
   rowOf,
 } from "../envelope/mod.ts";
-import type { Job, LaneRecord, RunState, Target, Ticket } from "../protocol/mod.ts";
+import type { Job, LaneRecord, LaneState, RunState, Target, Ticket, WaitState } from "../protocol/mod.ts";
 import { MAX_JOB_ENVELOPES } from "../protocol/queue_work.ts";
 import { firstDue, longestWait, nextDue } from "./backoff.ts";
 import { WakeHeap } from "./heap.ts";
@@ -251,7 +251,21 @@ export class Scheduler {
 
   /** The lanes that hold most and those that hold the oldest, `most` of each: a scan of all, milliseconds for a million. */
   lanes(most: number): { lanes: LaneRecord[]; count: number; oldestAt: number | null } {
-    return summariseLanes(this.#table, this.#lanes, most);
+    const { lanes, ...rest } = summariseLanes(this.#table, this.#lanes, most);
+    return { lanes: lanes.map((lane) => this.#withPause(lane)), ...rest };
+  }
+
+  /** As `states`, with the lanes. */
+  waits(ids: readonly EnvelopeId[]): WaitState[] {
+    return ids.map((id) => {
+      const slot = find(this.#table, id);
+      const lane = slot === NONE ? null : this.#withPause(this.#lanes.state(this.#table.laneOf(slot)));
+      return { state: this.#stateOf(id), lane };
+    });
+  }
+
+  #withPause<T extends LaneState>(lane: T): T {
+    return this.#paused[lane.agent] ? { ...lane, limit: "paused" } : lane;
   }
 
   states(ids: readonly EnvelopeId[]): RunState[] {

@@ -207,5 +207,7 @@ function answer(scheduler: Scheduler, message: ControlToScheduler, now: number):
       return { type: "lanes", call, ...scheduler.lanes(message.most) };
     case "states":
       return { type: "states", call, states: scheduler.states(message.ids) };
+    case "waits":
+      return { type: "waits", call, waits: scheduler.waits(message.ids) };
   }
 }

@@ -19,19 +19,13 @@ export function summariseLanes(
   const used: { lane: Lane; envelopes: number; oldestAt: number }[] = [];
   for (const [index, oldestAt] of oldest.entries()) {
     const lane = index as Lane;
-    if (oldestAt !== Infinity) used.push({ lane, oldestAt, envelopes: lanes.counts(lane).envelopes });
+    if (oldestAt !== Infinity) used.push({ lane, oldestAt, envelopes: lanes.size(lane) });
   }
   const byAge = used.toSorted((one, other) => one.oldestAt - other.oldestAt);
   const bySize = used.toSorted((one, other) => other.envelopes - one.envelopes || one.oldestAt - other.oldestAt);
   const shown = new Set([...bySize.slice(0, most), ...byAge.slice(0, most)]);
   return {
-    lanes: Array.from(shown, ({ lane, oldestAt }) => ({
-      agent: lanes.agent(lane),
-      action: lanes.action(lane),
-      name: lanes.name(lane),
-      ...lanes.counts(lane),
-      oldestAt,
-    })),
+    lanes: Array.from(shown, ({ lane, oldestAt }) => ({ ...lanes.state(lane), oldestAt })),
     count: used.length,
     oldestAt: byAge[0]?.oldestAt ?? null,
   };

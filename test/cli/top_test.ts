@@ -12,8 +12,9 @@ import { FakeTerminal, withFolder, withServer } from "./fakes.ts";
 
 const HOUR_MS = 3_600_000;
 const at = Date.UTC(2026, 0, 2, 12);
+const OPEN = { jobs: 1, maxJobs: 20, limit: "open" } as const;
 const lane = (name: string, envelopes: number, hours: number, inflight = 0) => {
-  return { agent: "mta", action: "out", name, envelopes, inflight, oldestAt: at - hours * HOUR_MS } as const;
+  return { agent: "mta", action: "out", name, envelopes, inflight, ...OPEN, oldestAt: at - hours * HOUR_MS } as const;
 };
 const host = (address: string, transactionMs: number) => {
   return { address, name: `mx.${address}`, references: 1, connections: 2, lastConnectAt: null, transactionMs };

@@ -40,6 +40,16 @@ const envelope: Envelope = {
 const bytes = new Uint8Array([1]);
 const account = { name: "u", uid: 0, gid: 0, home: "/" };
 const at = 0.5;
+const LANE = {
+  agent: "mta",
+  action: "out",
+  name: "example.org",
+  envelopes: 2,
+  inflight: 1,
+  jobs: 1,
+  maxJobs: 20,
+  limit: "low-water",
+} as const;
 
 /** Messages of each kind, at least one: a kind that is left out does not compile. */
 export type Samples<M extends { readonly type: string }> = {
@@ -376,6 +386,7 @@ export const SAMPLES: {
       suspend: [{ call: 1, ids: [ID], suspended: false }],
       pause: [{ call: 1, agent: "mda", paused: true }],
       states: [{ call: 1, ids: [] }],
+      waits: [{ call: 1, ids: [ID] }],
       lanes: [{ call: 1, most: 9 }],
     },
     answers: {
@@ -383,7 +394,7 @@ export const SAMPLES: {
         { call: 1, lanes: [], count: 0, oldestAt: null },
         {
           call: 1,
-          lanes: [{ agent: "mta", action: "out", name: "example.org", envelopes: 2, inflight: 1, oldestAt: 1 }],
+          lanes: [{ ...LANE, oldestAt: 1 }],
           count: 1,
           oldestAt: 1,
         },
@@ -393,6 +404,13 @@ export const SAMPLES: {
       found: [{ call: 1, ids: [ID], next: 7 }],
       paused: [{ call: 1, changed: true }],
       states: [{ call: 1, states: [{ id: ID, state: "held", at }] }],
+      waits: [{
+        call: 1,
+        waits: [
+          { state: { id: ID, state: "held", at }, lane: LANE },
+          { state: { id: ID, state: "unknown", at: 0 }, lane: null },
+        ],
+      }],
     },
   },
   "control-relay": {
