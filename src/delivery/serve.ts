@@ -9,19 +9,14 @@ import { Accounts } from "./accounts.ts";
 import { Attempts, DEFAULT_DEPS, type DeliveryDeps } from "./attempt.ts";
 import { type FileWriter, PooledWriter } from "./methods/file_writer.ts";
 import { DeliveryReporter } from "./delivery_reporter.ts";
+import { finish } from "./finish.ts";
 import { isPrivileged } from "./planner.ts";
 import { Slots } from "./slots.ts";
-import { sleep } from "../clock.ts";
 import type { QueueClient, StoredBody } from "../queue_client/mod.ts";
 import { queueClient } from "./delivered.ts";
 
 /** Jobs that wait for their turn. The scheduler has a limit of its own; this one is for a faulty scheduler. */
 const MAX_WAITING_JOBS = 20_000;
-/** How long deliveries may go on after the daemon was asked to stop, in ms. */
-const STOP_GRACE_MS = 2_000;
-/** The same when it is to be replaced, and the daemon goes on. */
-const REPLACE_GRACE_MS = 50_000;
-const FAREWELL_MS = 100;
 /** Gauges are sent once per so many ms at most. */
 const GAUGE_PERIOD_MS = 250;
 
@@ -77,15 +72,16 @@ class DeliveryService {
   /** Deliveries that still run after a while are ended; their mail is tried again. */
   async stop(why = { replaced: false }): Promise<void> {
     this.#stopping = true;
-    const ended = this.#slots.close();
-    const cancel = this.#deps.clock.after(why.replaced ? REPLACE_GRACE_MS : STOP_GRACE_MS, () => {
-      this.#attempts.stop("shutting down");
-      this.#files.close();
+    await finish({
+      clock: this.#deps.clock,
+      replaced: why.replaced,
+      ended: this.#slots.close(),
+      cut: () => {
+        this.#attempts.stop("shutting down");
+        this.#files.close();
+      },
+      queue: this.#queue,
     });
-    await ended;
-    cancel();
-    // Its outcomes are on their way to the queue, and must get there before this isolate is ended.
-    if (why.replaced) await sleep(FAREWELL_MS, this.#deps.clock);
     this.#cancelGauges?.();
     this.#sendGauges();
   }

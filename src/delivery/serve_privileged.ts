@@ -12,17 +12,11 @@ import { Accounts } from "./accounts.ts";
 import { Attempts, DEFAULT_DEPS, type DeliveryDeps } from "./attempt.ts";
 import { type FileWriter, PooledWriter } from "./methods/file_writer.ts";
 import { DeliveryReporter } from "./delivery_reporter.ts";
+import { finish } from "./finish.ts";
 import { isPrivileged } from "./planner.ts";
 import type { QueueClient } from "../queue_client/mod.ts";
 import { queueClient } from "./delivered.ts";
-import { sleep } from "../clock.ts";
 import { EX, exited } from "./methods/sysexits.ts";
-
-/** How long commands may go on after the daemon was asked to stop, in ms. */
-const STOP_GRACE_MS = 2_000;
-/** The same when it is to be replaced, and the daemon goes on. */
-const REPLACE_GRACE_MS = 50_000;
-const FAREWELL_MS = 100;
 
 /** Sets the isolate up. Returns when it is ready for jobs. `deps` are what tests replace. */
 export function servePrivileged(isolate: Isolate<"privileged">, deps: Partial<DeliveryDeps> = {}): void {
@@ -102,13 +96,15 @@ class PrivilegedService {
   /** Commands that still run after a while are ended; their mail is tried again. */
   async stop(why = { replaced: false }): Promise<void> {
     this.#stopping = true;
-    const cancel = this.#deps.clock.after(why.replaced ? REPLACE_GRACE_MS : STOP_GRACE_MS, () => {
-      this.#attempts.stop("shutting down");
-      this.#files.close();
+    await finish({
+      clock: this.#deps.clock,
+      replaced: why.replaced,
+      ended: Promise.all(this.#running),
+      cut: () => {
+        this.#attempts.stop("shutting down");
+        this.#files.close();
+      },
+      queue: this.#queue,
     });
-    await Promise.all(this.#running);
-    cancel();
-    // Its outcomes are on their way to the queue, and must get there before this isolate is ended.
-    if (why.replaced) await sleep(FAREWELL_MS, this.#deps.clock);
   }
 }

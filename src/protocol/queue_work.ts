@@ -75,7 +75,9 @@ export type AgentToQueue =
   | { readonly type: "open"; readonly call: number; readonly message: MessageId; readonly ids: readonly EnvelopeId[] }
   /** The body from chunk `index` on (one chunk). */
   | { readonly type: "read"; readonly call: number; readonly message: MessageId; readonly index: number }
-  | { readonly type: "outcome"; readonly id: EnvelopeId; readonly outcome: Outcome };
+  | { readonly type: "outcome"; readonly id: EnvelopeId; readonly outcome: Outcome }
+  /** Has everything that was sent before arrived? Asked by an agent that is about to end. */
+  | { readonly type: "arrived"; readonly call: number };
 
 export type QueueToAgent =
   /** Ids that are no longer queued are missing from `envelopes`. `bytes` is the whole size, `first` chunk 0, `chunks` their number. */
@@ -88,7 +90,8 @@ export type QueueToAgent =
     readonly first: Uint8Array<ArrayBuffer>;
   }
   | { readonly type: "chunk"; readonly call: number; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly type: "unreadable"; readonly call: number; readonly text: string };
+  | { readonly type: "unreadable"; readonly call: number; readonly text: string }
+  | { readonly type: "arrived"; readonly call: number };
 
 /** Privileged deliveries: envelopes that take a command, or a file that a user named. The privileged isolate asks the queue what they hold and sends it the outcomes. */
 export type ToPrivileged = Omit<Job, "type"> & {
@@ -136,15 +139,18 @@ const AGENT_TO_QUEUE: MessageTable<AgentToQueue> = {
   open: { call, message: messageId, ids },
   read: { call, message: messageId, index: whole() },
   outcome: { id: envelopeId, outcome },
+  arrived: { call },
 };
 const QUEUE_TO_AGENT: MessageTable<QueueToAgent> = {
   opened: { call, envelopes: list(envelope), bytes: whole(), chunks: whole(), first: octets(CHUNK_BYTES) },
   chunk: { call, bytes: octets(CHUNK_BYTES) },
   unreadable: { call, text: longText },
+  arrived: { call },
 };
 const AGENT_REPLIES: Replies<AgentToQueue, QueueToAgent> = {
   open: ["opened", "unreadable"],
   read: ["chunk", "unreadable"],
+  arrived: ["arrived"],
 };
 
 const TO_PRIVILEGED: MessageTable<ToPrivileged> = { "privileged-job": { call, ...JOB, only: ids } };

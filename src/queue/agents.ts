@@ -77,6 +77,8 @@ export function serveAgent(
         if (!inHand.holdsAll(messageOf(message.id), [message.id])) return withhold(`settles ${message.id}`);
         for (const one of hands) one.remove(messageOf(message.id), message.id);
         return recordOutcome(queue, agent, message.id, message.outcome);
+      case "arrived":
+        return channel.send({ type: "arrived", call: message.call });
     }
   };
 }

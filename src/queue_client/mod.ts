@@ -7,6 +7,7 @@ import { BoundedMap } from "../bounded_map.ts";
 import type { Envelope, EnvelopeId, MessageId, Outcome } from "../envelope/mod.ts";
 import { Caller, type Channel } from "../isolate/mod.ts";
 import type { AgentToQueue, Job, QueueToAgent } from "../protocol/mod.ts";
+import type { Clock } from "../clock.ts";
 
 /** A stored body: it comes from the queue chunk by chunk and is never whole in memory. Chunk 0 is at hand, the others are asked for. */
 export interface StoredBody {
@@ -27,6 +28,9 @@ export interface OpenedMessage {
 
 /** Final outcomes that are remembered: the queue may have ended before it received them, and would then give out the mail again. */
 const MAX_FINAL_OUTCOMES = 4_096;
+
+/** How long the queue may take to say that it has received what was sent, in ms. With the time that agents have for what they have begun it is less than the supervisor waits for their end. */
+const ARRIVAL_MS = 1_500;
 
 /** What the queue is shown of a job. */
 export type TakenJob = Pick<Job, "message" | "ids" | "mac">;
@@ -92,6 +96,19 @@ export class QueueClient {
     this.#queue.send({ type: "outcome", id, outcome });
     this.#inFlight.delete(id);
     if (outcome.result !== "tempfail") this.#final.set(id, outcome);
+  }
+
+  /**
+   * Resolves when the queue has received all outcomes that were sent so far: before an isolate may be ended, for mail whose outcome is lost is delivered
+   * once more. It never rejects and takes at most 1.5 s.
+   */
+  async arrived(clock: Pick<Clock, "after">): Promise<void> {
+    let cancel = () => {};
+    const late = new Promise<void>((resolve) => cancel = clock.after(ARRIVAL_MS, resolve));
+    // A queue that was replaced meanwhile has nothing to receive them with.
+    const arrived = this.#queue.ask<"arrived">({ type: "arrived" }).then(() => {}, () => {});
+    await Promise.race([arrived, late]);
+    cancel();
   }
 
   /** Shows the queue that these envelopes of a job were given to this isolate. */

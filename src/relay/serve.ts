@@ -309,7 +309,7 @@ class RelayService {
     }
   }
 
-  /** Resolves when the transactions that run are done, or after a while. */
+  /** Resolves when the transactions that run are done, or after a while, and the queue has their outcomes. */
   async stop(): Promise<void> {
     const ended = new Promise<void>((resolve) => this.#stopped = resolve);
     for (const relay of [...this.#relays.values()]) {
@@ -320,6 +320,7 @@ class RelayService {
     const late = new Promise<void>((resolve) => cancel = this.#deps.clock.after(STOP_GRACE_MS, resolve));
     if (this.#relays.size > 0) await Promise.race([ended, late]);
     cancel();
+    await this.#queue.arrived(this.#deps.clock);
     this.#gauges.close();
   }
 

@@ -261,6 +261,10 @@ export class World {
       this.outcomes.push(message);
       return;
     }
+    if (message.type === "arrived") {
+      queueMicrotask(() => door.onmessage({ type: "arrived", call: message.call }));
+      return;
+    }
     const chunks = this.bodies.get(message.message)!;
     queueMicrotask(() => {
       if (message.type === "read") {

@@ -59,6 +59,7 @@ const agent: Samples<Doors["relay-queue"]["asks"]> = {
   take: [{ message: MESSAGE, ids: [ID], mac: "m" }, { message: MESSAGE, ids: [ID], mac: "m", only: [] }],
   open: [{ call: 1, message: MESSAGE, ids: [ID] }],
   read: [{ call: 1, message: MESSAGE, index: 0 }],
+  arrived: [{ call: 1 }],
   outcome: [
     { id: ID, outcome: { result: "ok", text: "t", dsnRelayed: true } },
     { id: ID, outcome: { result: "loop", text: "t", status: { class: 5, code: "4.6" } } },
@@ -67,6 +68,7 @@ const agent: Samples<Doors["relay-queue"]["asks"]> = {
 const toAgent: Samples<Doors["relay-queue"]["answers"]> = {
   opened: [{ call: 1, envelopes: [envelope], bytes: 1, chunks: 1, first: bytes }],
   chunk: [{ call: 1, bytes }],
+  arrived: [{ call: 1 }],
   unreadable: [{ call: 1, text: "t" }],
 };
 const toLookup: Samples<Doors["smtp-lookup"]["asks"]> = {

@@ -9,6 +9,7 @@ import type { Channel } from "../../src/isolate/mod.ts";
 import type { AgentToQueue, QueueToAgent } from "../../src/protocol/mod.ts";
 import { QueueClient } from "../../src/queue_client/mod.ts";
 import { InHand } from "../../src/queue/in_hand.ts";
+import { FakeClock } from "../fake_clock.ts";
 import { evpid, msgid } from "../ids.ts";
 import { enqueue, jobOf, list, logged, MTA, type QueueHarness, typed, withQueue } from "./harness.ts";
 
@@ -165,3 +166,46 @@ Deno.test("QueueClient shows its jobs before anything else, and to a fresh queue
     { type: "outcome", id: ids[0], outcome: OK },
   ]);
 });
+
+Deno.test("an agent that ends waits until the queue has its outcomes, 1.5 s at most, and not for one that is replaced", async () => {
+  const sent: AgentToQueue[] = [], clock = new FakeClock(0);
+  const channel: Channel<AgentToQueue, QueueToAgent> = {
+    send: (message) => void sent.push(message),
+    onmessage: () => {},
+    onreset: () => {},
+  };
+  const client = new QueueClient(channel);
+  let ended = 0;
+  const end = () => client.arrived(clock).then(() => ended++);
+  const settled = () => new Promise((resolve) => setTimeout(resolve));
+  const asked = () => sent.at(-1) as Extract<AgentToQueue, { type: "arrived" }>;
+
+  const answered = end();
+  await settled();
+  assert.deepEqual([asked().type, ended], ["arrived", 0]);
+  channel.onmessage({ type: "arrived", call: asked().call });
+  await answered;
+
+  const replaced = end();
+  channel.onreset();
+  await replaced;
+
+  const unanswered = end();
+  clock.advance(1_499);
+  await settled();
+  assert.equal(ended, 2);
+  clock.advance(1);
+  await unanswered;
+});
+
+Deno.test("the queue answers that all has arrived when it has", () =>
+  withQueue(async (harness) => {
+    const [envelope] = await enqueue(harness, "own\n", MTA) as [EnvelopeContent];
+    const { end, settle } = entering(harness, "relay-queue");
+    end.send(jobOf("mta", [envelope.id]));
+    settle(envelope);
+    end.send({ type: "arrived", call: ++calls });
+    await end.next((answer): answer is QueueToAgent => answer.type === "arrived");
+    const settled = await harness.scheduler.next(typed("settled"));
+    assert.deepEqual([settled.id, await queued(harness)], [envelope.id, []]);
+  }));

@@ -99,8 +99,8 @@ async function openAll(harness: QueueHarness, bodies: Spool["bodies"]): Promise<
     assert.ok(bodies.has(envelope.id), `${envelope.id} was queued`);
     const door = envelope.agent === "mta" ? harness.relay : harness.delivery;
     door.send({ type: "open", call: 1, message: messageOf(envelope.id), ids: [envelope.id] });
-    const answer = await door.next((received): received is Exclude<QueueToAgent, { type: "chunk" }> =>
-      received.type !== "chunk"
+    const answer = await door.next((received): received is Extract<QueueToAgent, { type: "opened" | "unreadable" }> =>
+      received.type === "opened" || received.type === "unreadable"
     );
     if (answer.type === "unreadable" || answer.envelopes.length === 0) continue;
     assert.equal(text(answer.first), bodies.get(envelope.id), "no message is altered");

@@ -146,6 +146,7 @@ export function relayWorld(options: WorldOptions = {}): World {
       outcomes.set(message.id, message.outcome);
       return;
     }
+    if (message.type === "arrived") return answer({ type: "arrived", call: message.call });
     const stored = messages.get(message.message);
     if (stored === undefined) return answer({ type: "unreadable", call: message.call, text: "No such message" });
     const body = encoder.encode(stored.message.body ?? "Subject: x\n\nbody\n");
