@@ -5,19 +5,21 @@ import { safeLine } from "../../events/mod.ts";
 import type { Terminal } from "../terminal.ts";
 import { printInfo, table } from "../usage.ts";
 import type { InfoOption } from "../getopt.ts";
-import type { Command, CommandOption } from "./words.ts";
+import type { Command, CommandOption, Operands } from "./words.ts";
 
 /** Values by option, in the order in which they were given; "" for an option without one. */
 export type GivenOptions = ReadonlyMap<string, readonly string[]>;
 
 export type ReadOptions =
-  | { readonly given: GivenOptions }
+  | { readonly given: GivenOptions; readonly operands: readonly string[] }
   | { readonly info: InfoOption }
   /** What is wrong, as a sentence without its end. */
   | { readonly wrong: string };
 
 /** A row of the table that has options of its own. */
 export type OptionCommand<T> = Command<T> & Required<Pick<Command<T>, "options" | "makeOf">>;
+
+const NO_OPERANDS: Operands = { term: "", least: 0, most: 0 };
 
 /**
  * The command of one word with options of its own that these arguments mean, and what stands beside the word; null when they mean another one, or none.
@@ -47,8 +49,8 @@ export function readOptionCommand<T>(
   { command, rest }: { readonly command: OptionCommand<T>; readonly rest: readonly string[] },
   terminal: Terminal,
 ): { readonly value: T } | number {
-  const read = readOptions(command.options, rest);
-  if ("given" in read) return { value: command.makeOf(read.given) };
+  const read = readOptions(command.options, rest, command.operands);
+  if ("given" in read) return { value: command.makeOf(read.given, read.operands) };
   if ("wrong" in read) {
     terminal.err(`smtpctl ${command.pattern}: ${safeLine(read.wrong)}; --help lists the options\n`);
     return EX_INVALID;
@@ -58,18 +60,33 @@ export function readOptionCommand<T>(
   return 0;
 }
 
-/** Reads what stands behind the word of a command. An argument stands in the next word or behind `=`, an optional one behind `=` alone. */
-export function readOptions(options: readonly CommandOption[], args: readonly string[]): ReadOptions {
-  const given = new Map<string, string[]>();
+/**
+ * Reads what stands behind the word of a command. An argument stands in the next word or behind `=`, an optional one behind `=` alone. `--` ends the
+ * options where words may stand beside them.
+ */
+export function readOptions(
+  options: readonly CommandOption[],
+  args: readonly string[],
+  { term, least, most }: Operands = NO_OPERANDS,
+): ReadOptions {
+  const given = new Map<string, string[]>(), operands: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const arg = args[at]!;
     if (arg === "--help" || arg === "-h") return { info: "help" };
     if (arg === "--version") return { info: "version" };
     const equals = arg.indexOf("=");
     const name = equals < 0 ? arg : arg.slice(0, equals);
+    if (arg === "--" && most > 0) {
+      operands.push(...args.slice(at + 1));
+      break;
+    }
     const option = options.find((one) => one.name === name);
     if (option === undefined) {
-      if (!arg.startsWith("-")) return { wrong: `"${arg}" is a word too many: all it needs are options` };
+      if (!arg.startsWith("-")) {
+        if (most === 0) return { wrong: `"${arg}" is a word too many: all it needs are options` };
+        operands.push(arg);
+        continue;
+      }
       const guess = suggestion(name, [...options.map((one) => one.name), "--help", "--version"]);
       return { wrong: `unknown option ${name}${guess}` };
     }
@@ -84,7 +101,9 @@ export function readOptions(options: readonly CommandOption[], args: readonly st
     if (values === undefined) given.set(name, [value ?? ""]);
     else values.push(value ?? "");
   }
-  return { given };
+  if (operands.length < least) return { wrong: `${term} is missing` };
+  if (operands.length > most) return { wrong: `"${operands[most]}" is a word too many` };
+  return { given, operands };
 }
 
 /** `[--name value]` for each. */
@@ -93,9 +112,10 @@ function optionsUsage(options: readonly CommandOption[]): string {
 }
 
 /** What `--help` prints of a command with options of its own. */
-function optionsHelp<T>({ pattern, about, options }: OptionCommand<T>): string {
+function optionsHelp<T>({ pattern, about, options, operands }: OptionCommand<T>): string {
   const rows = options.map((option): [string, string] => [optionTerm(option), option.about]);
-  return `usage: smtpctl ${pattern} ${optionsUsage(options)}\n${about}\n\n${table(rows)}`;
+  const words = operands === undefined ? "" : operands.least === 0 ? ` [${operands.term}]` : ` ${operands.term}`;
+  return `usage: smtpctl ${pattern} ${optionsUsage(options)}${words}\n${about}\n\n${table(rows)}`;
 }
 
 function optionTerm({ name, value, optional }: CommandOption): string {

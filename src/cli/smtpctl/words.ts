@@ -12,7 +12,17 @@ export interface Command<T> {
   readonly make: (...parameters: string[]) => T;
   /** Options of its own, of a command of one word; `makeOf` makes the value of those that were given. */
   readonly options?: readonly CommandOption[];
-  readonly makeOf?: (given: ReadonlyMap<string, readonly string[]>) => T;
+  readonly makeOf?: (given: ReadonlyMap<string, readonly string[]>, operands: readonly string[]) => T;
+  /** What else may stand behind the word of such a command; nothing without it. */
+  readonly operands?: Operands;
+}
+
+/** Words that a command with options of its own takes besides these. */
+export interface Operands {
+  /** As `--help` and the manual page write them: `word ...`. */
+  readonly term: string;
+  readonly least: number;
+  readonly most: number;
 }
 
 /** An option of one command. */
