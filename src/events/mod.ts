@@ -3,6 +3,7 @@ export * from "./duration.ts";
 export * from "./json.ts";
 export * from "./log.ts";
 export * from "./metrics.ts";
+export * from "./noted.ts";
 export * from "./observer.ts";
 export * from "./reason.ts";
 export * from "./recorded.ts";

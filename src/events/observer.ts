@@ -1,5 +1,6 @@
 /** Receives what the log leaves out: trace and debug lines cost nothing unless they are enabled. Independent of subsystems. */
 
+import type { Noted } from "./noted.ts";
 import type { EmitEvent, Trace } from "./types.ts";
 
 /** What code needs to write trace and debug lines; every isolate is one. Ask before a text is built. */
@@ -9,6 +10,8 @@ export interface Observer {
   traces(trace: Trace): boolean;
   /** Are debug lines enabled? */
   readonly verbose: boolean;
+  /** Is called with each decision where somebody listens to them. */
+  readonly noted?: (decision: Noted) => void;
 }
 
 /** Has every trace disabled. */

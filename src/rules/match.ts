@@ -3,7 +3,7 @@
 import type { Rule, RuleFrom, TableTest } from "../config/mod.ts";
 import { BUILTIN_TABLES } from "../config/defaults.ts";
 import { type Mailbox, type Origin, type ReversePath, unicodeDomain } from "../envelope/mod.ts";
-import { logTrace, NO_OBSERVER, type Observer } from "../events/mod.ts";
+import { logTrace, NO_OBSERVER, type Observer, type RuleOutcome } from "../events/mod.ts";
 import { LookupError, type LookupTable, type Service } from "../tables/mod.ts";
 
 /** What the rules look at. */
@@ -34,6 +34,8 @@ export type Decision =
 
 type Truth = boolean | LookupError;
 type Criterion = (subject: Subject) => Truth;
+/** A criterion with its words in smtpd.conf(5). */
+type NamedCriterion = readonly [name: string, criterion: Criterion];
 
 const SOURCE_LOCAL = "local";
 const UNKNOWN_HOST = "<unknown>";
@@ -45,7 +47,7 @@ export interface TableSource {
 
 /** The rules of a configuration, compiled to lists of criteria in their order of evaluation. */
 export class RuleSet {
-  readonly #rules: readonly { readonly rule: Rule; readonly criteria: readonly Criterion[] }[];
+  readonly #rules: readonly { readonly rule: Rule; readonly criteria: readonly NamedCriterion[] }[];
 
   readonly #observer: Observer;
 
@@ -58,24 +60,38 @@ export class RuleSet {
   match(subject: Subject): Decision {
     const traced = this.#observer.traces("rules");
     next: for (const { rule, criteria } of this.#rules) {
-      for (const criterion of criteria) {
+      for (const [name, criterion] of criteria) {
         const truth = criterion(subject);
         if (truth instanceof LookupError) {
-          if (traced) this.#trace(subject, rule, `cannot be decided: ${truth.reason}`);
-          return { kind: "error", rule, reason: truth.reason };
+          const { reason } = truth;
+          if (traced) this.#trace(subject, rule, `cannot be decided: ${reason}`);
+          this.#note(subject, rule, { outcome: "cannot be decided", criterion: name, reason });
+          return { kind: "error", rule, reason };
         }
         if (!truth) {
           if (traced) this.#trace(subject, rule, "does not match");
+          this.#note(subject, rule, { outcome: "does not match", criterion: name });
           continue next;
         }
       }
       if (traced) this.#trace(subject, rule, `matches: ${outcomeText(rule)}`);
+      this.#note(subject, rule, { outcome: "matches", criterion: null });
       return rule.outcome.kind === "reject"
         ? { kind: "reject", rule }
         : { kind: "action", name: rule.outcome.name, rule };
     }
     if (traced) this.#trace(subject, null, "no rule matches");
+    this.#observer.noted?.({ kind: "no-rule", dest: mailboxKey(subject.dest) });
     return { kind: "none" };
+  }
+
+  #note(
+    { dest }: Subject,
+    { at, outcome: decided }: Rule,
+    how: { readonly outcome: RuleOutcome; readonly criterion: string | null; readonly reason?: string },
+  ): void {
+    const action = decided.kind === "reject" ? null : decided.name;
+    this.#observer.noted?.({ kind: "rule", at, dest: mailboxKey(dest), action, ...how });
   }
 
   #trace({ dest, sender }: Subject, rule: Rule | null, text: string): void {
@@ -88,19 +104,19 @@ function outcomeText({ outcome }: Rule): string {
   return outcome.kind === "reject" ? "reject" : `action "${outcome.name}"`;
 }
 
-function compileRule(rule: Rule, tables: TableSource): Criterion[] {
-  const criteria: (Criterion | null)[] = [
-    rule.tag && compileTest(rule.tag, "string", tables, ({ origin }) => origin.tag),
-    compileFrom(rule.from, tables),
-    compileFor(rule.for, tables),
-    rule.helo && compileTest(rule.helo, "domain", tables, ({ origin }) => origin.helo),
-    rule.auth && compileAuth(rule.auth, tables),
-    rule.tls && negatable(rule.tls, ({ tls }) => tls),
-    rule.mailFrom && compileTest(rule.mailFrom, "mailaddr", tables, ({ sender }) => mailboxKey(sender)),
-    rule.rcptTo && compileTest(rule.rcptTo, "mailaddr", tables, ({ dest }) => mailboxKey(dest)),
-    rule.mailAuth && compileMailAuth(rule.mailAuth, rule, tables),
+function compileRule(rule: Rule, tables: TableSource): NamedCriterion[] {
+  const criteria: readonly (readonly [string, Criterion | null])[] = [
+    ["tag", rule.tag && compileTest(rule.tag, "string", tables, ({ origin }) => origin.tag)],
+    ["from", compileFrom(rule.from, tables)],
+    ["for", compileFor(rule.for, tables)],
+    ["helo", rule.helo && compileTest(rule.helo, "domain", tables, ({ origin }) => origin.helo)],
+    ["auth", rule.auth && compileAuth(rule.auth, tables)],
+    ["tls", rule.tls && negatable(rule.tls, ({ tls }) => tls)],
+    ["mail-from", rule.mailFrom && compileTest(rule.mailFrom, "mailaddr", tables, ({ sender }) => mailboxKey(sender))],
+    ["rcpt-to", rule.rcptTo && compileTest(rule.rcptTo, "mailaddr", tables, ({ dest }) => mailboxKey(dest))],
+    ["mail-auth", rule.mailAuth && compileMailAuth(rule.mailAuth, rule, tables)],
   ];
-  return criteria.filter((criterion) => criterion !== null);
+  return criteria.filter((named): named is NamedCriterion => named[1] !== null);
 }
 
 /** A message that is not checked is in no table of results, and in no table's negation. */

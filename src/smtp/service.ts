@@ -70,7 +70,7 @@ export interface ServiceOptions {
   /** For the server's part of a SCRAM exchange; random without it. */
   readonly nonce?: () => string;
   /** Which traces are enabled; none without it. */
-  readonly observer?: Pick<Observer, "traces" | "verbose">;
+  readonly observer?: Pick<Observer, "traces" | "verbose" | "noted">;
   readonly clock: ServiceClock;
   /** Without it, clients behind a proxy are counted here. */
   readonly askSource?: AskSource;
@@ -218,6 +218,7 @@ export class SmtpService {
       queue: this.#queue,
       emit,
       traces: (trace) => observer.traces(trace),
+      ...observer.noted === undefined ? {} : { noted: observer.noted },
       get verbose() {
         return observer.verbose;
       },

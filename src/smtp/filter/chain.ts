@@ -70,10 +70,14 @@ export type Next =
       readonly do: "end";
       readonly decision: ChainDecision;
       readonly response: string;
+      /** The place in the chain of the filter that has decided so; absent where all have let the phase pass. */
+      readonly by?: number;
       /** What a filter has sent in the place of a reply. */
       readonly noReply?: string;
     }
   );
+
+type End = Extract<Next, { do: "end" }>;
 
 export type Registrations = ReadonlyMap<string, FilterRegistration>;
 
@@ -98,14 +102,14 @@ export function next(
     if (truth === "unchecked") continue;
     if (truth === "name" || truth === "check") {
       const end = undecided(step, query, truth, reports);
-      if (end !== null) return end;
+      if (end !== null) return { ...end, by: at };
       if (step.decision.kind === "bypass") query = { ...query, unsure: truth };
       continue;
     }
     if (typeof truth !== "boolean") return { reports, do: "test", at, test: truth, ...carried(query) };
     if (truth === step.negated) continue;
     const { decision: decision } = step;
-    if (decision.kind !== "report") return ended(reports, builtin(decision), query);
+    if (decision.kind !== "report") return { ...ended(reports, builtin(decision), query), by: at };
     reports = [...reports, { name: step.name, text: decision.text }];
   }
   return ended(reports, { kind: "proceed" }, query);
@@ -119,7 +123,7 @@ function carried({ unsure }: Query): Pick<Query, "unsure"> {
  * A condition that is not known now, with `!` or without: a refusal is temporary then, and anything else is left undone. Null: the phase goes
  * on behind the filter.
  */
-function undecided(step: Builtin, { phase }: Query, why: Undecided, reports: Next["reports"]): Next | null {
+function undecided(step: Builtin, { phase }: Query, why: Undecided, reports: Next["reports"]): End | null {
   const { kind } = step.decision;
   return kind === "reject" || kind === "disconnect"
     ? notNow({ phase, disconnect: kind === "disconnect", why }, reports)
@@ -140,7 +144,7 @@ function notNow(
     readonly why: Undecided;
   },
   reports: Next["reports"],
-): Next {
+): End {
   const close = disconnect || phase === "connect";
   const text = `${close ? 421 : phase === "auth" ? 454 : 451} ${NOT_NOW[why]}`;
   const response = `${close ? "disconnect" : "reject"}|${text}`;
@@ -155,7 +159,8 @@ export function answered(
   at: number,
   decision: FilterDecision,
 ): Next {
-  return decision.kind === "proceed" ? next(steps, registered, query, at + 1) : ended([], decision, query);
+  if (decision.kind === "proceed") return next(steps, registered, query, at + 1);
+  return { ...ended([], decision, query), by: at };
 }
 
 /** Lookup has answered the test at the place `at` with `found`; null: it is not known now. */
@@ -168,13 +173,13 @@ export function tested(
   const step = steps[at]!;
   if (step.kind === "builtin" && found === null) {
     const end = undecided(step, query, "table", []);
-    if (end !== null) return end;
+    if (end !== null) return { ...end, by: at };
     if (step.decision.kind === "bypass") query = { ...query, unsure: "table" };
     return next(steps, registered, query, at + 1);
   }
   if (step.kind !== "builtin" || found === step.negated) return next(steps, registered, query, at + 1);
   const { decision: decision } = step;
-  if (decision.kind !== "report") return ended([], builtin(decision), query);
+  if (decision.kind !== "report") return { ...ended([], builtin(decision), query), by: at };
   return next(steps, registered, query, at + 1, [{ name: step.name, text: decision.text }]);
 }
 
@@ -186,8 +191,8 @@ function builtin(decision: Exclude<Builtin["decision"], { kind: "report" }>): Fi
 }
 
 /** A filter that reports in the place of a decision lets the phase pass, and the filters behind it do not see it. */
-function ended(reports: Next["reports"], decision: FilterDecision, { phase, unsure }: Query): Next {
-  const end = (decision: ChainDecision, response: string): Next => ({ reports, do: "end", decision, response });
+function ended(reports: Next["reports"], decision: FilterDecision, { phase, unsure }: Query): End {
+  const end = (decision: ChainDecision, response: string): End => ({ reports, do: "end", decision, response });
   switch (decision.kind) {
     case "proceed":
     case "junk":

@@ -116,6 +116,19 @@ export class Phases {
     });
   }
 
+  #note(phase: FilterPhaseName, { by, response }: Extract<Next, { do: "end" }>): void {
+    const { noted } = this.#deps;
+    if (noted === undefined) return;
+    const step = by === undefined ? null : this.#filters.steps[by] ?? null;
+    noted({
+      kind: "filter",
+      phase,
+      filter: step?.name ?? null,
+      at: step?.kind === "builtin" ? step.at : null,
+      decision: phase === "auth" ? response.replace(/^rewrite\|.*/s, "rewrite|********") : response,
+    });
+  }
+
   #follow(what: Next): void {
     const running = this.#running;
     if (running === null) return;
@@ -128,6 +141,7 @@ export class Phases {
         const response = phase === "auth" ? what.response.replace(/^rewrite\|.*/s, "rewrite|********") : what.response;
         logTrace(this.#deps, "filters", `${this.#session.id}: ${phase}: ${response}`);
       }
+      this.#note(phase, what);
       if (what.noReply !== undefined) this.#warnOf(what.noReply, phase, running.at);
       this.#hooks.report("filter-response", `${RESPONSE_NAME[phase] ?? phase}|${what.response}`);
       running.done(what.decision);
