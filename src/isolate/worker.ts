@@ -60,7 +60,7 @@ interface Entry<R extends Role> {
 type Start = Extract<ToIsolate, { type: "start" }>;
 
 /** Does what main says to this isolate. */
-class IsolateRuntime<R extends Role> {
+export class IsolateRuntime<R extends Role> {
   readonly #role: R;
   readonly #main: IsolateMain<R>;
   readonly #port: WorkerPort;
@@ -68,6 +68,8 @@ class IsolateRuntime<R extends Role> {
   readonly #reports: DoorName | null;
   #isolate: Isolate<R> | null = null;
   #settings!: Settings[R];
+  /** Those that it goes back to when it cannot use the ones that it is given now. */
+  #settingsBefore: Settings[R] | null = null;
   #verbose = false;
   #traces: ReadonlySet<Trace> = new Set();
   /** Settings follow each other, and none come before the isolate is set up. */
@@ -106,6 +108,7 @@ class IsolateRuntime<R extends Role> {
         return this.#setVerbosity(message);
       case "settings":
         this.#settings = { ...this.#settings, ...message.changes as Partial<Settings[R]> };
+        if (this.#settingsBefore !== null) this.#settingsBefore = { ...this.#settingsBefore, ...message.changes };
         return this.#isolate?.onsettings?.(message.changes as Partial<Settings[R]>);
       case "reload":
         this.#settled = this.#settled.then(() => this.#reload(message));
@@ -121,15 +124,16 @@ class IsolateRuntime<R extends Role> {
   }
 
   async #reload({ call, generation, settings }: Extract<ToIsolate, { type: "reload" }>): Promise<void> {
-    const before = this.#settings;
+    this.#settingsBefore = this.#settings;
     this.#settings = settings as Settings[R];
     let fault: string | null = null;
     try {
       await this.#isolate?.onreload?.(generation);
     } catch (error) {
-      this.#settings = before;
+      this.#settings = this.#settingsBefore;
       fault = error instanceof Error ? error.message : String(error);
     }
+    this.#settingsBefore = null;
     this.#send({ type: "reloaded", call, fault });
   }
 
