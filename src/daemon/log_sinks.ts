@@ -63,7 +63,7 @@ export interface LogChange {
   readonly targets: readonly LogTarget[];
   /** The log goes there from now on. */
   commit(): void;
-  /** It goes on where it went. */
+  /** It goes on where it went; nothing happens after `commit`. */
   undo(): void;
 }
 
@@ -109,13 +109,17 @@ export class LogSinks {
         void place.close();
       });
     };
+    let committed = false;
     return {
       targets: wanted.map(({ target }) => target),
       commit: () => {
+        committed = true;
         this.#current.filter((place) => !wanted.includes(place)).forEach(retire);
         this.#current = wanted;
       },
-      undo: () => opened.forEach(retire),
+      undo: () => {
+        if (!committed) opened.forEach(retire);
+      },
     };
   }
 

@@ -266,18 +266,24 @@ export class Reloader {
       this.#exchanging = false;
       throw error instanceof Fatal ? error : new Fatal(systemReason(error));
     }
-    log.commit();
-    for (const role of IN_PLACE.filter((role) => changed.includes(role))) await this.#give(role, settings, generation);
-    await this.#permit(settings);
-    const old = this.#generation;
-    this.#generation = generation;
-    this.#programs.use(generation, settings.filter);
-    // New sessions come with it from here on.
-    this.#deps.use(loaded, generation);
-    await places.commit();
-    this.#current = loaded;
-    this.#exchanging = false;
-    this.#generations.add(old);
+    try {
+      log.commit();
+      for (const role of IN_PLACE.filter((role) => changed.includes(role))) {
+        await this.#give(role, settings, generation);
+      }
+      await this.#permit(settings);
+      const old = this.#generation;
+      this.#generation = generation;
+      this.#programs.use(generation, settings.filter);
+      // New sessions come with it from here on.
+      this.#deps.use(loaded, generation);
+      await places.commit();
+      this.#current = loaded;
+      this.#exchanging = false;
+      this.#generations.add(old);
+    } finally {
+      this.#exchanging = false;
+    }
     await this.#removeIsolates();
     // Programs take their time to end: nobody waits for it.
     void this.#endPrograms();
