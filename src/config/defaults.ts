@@ -53,6 +53,9 @@ export const DEFAULTS: Pick<Config, "smtp" | "queue" | "bounce" | "mda" | "mta" 
   admin: null,
 };
 
+/** Size of the history where its line has none, and the smallest one. */
+export const DEFAULT_HISTORY_BYTES = 1024 ** 3, MIN_HISTORY_BYTES = 4 * 1024 ** 2;
+
 /** Tables that exist without being declared. `main` and the lookup isolate fill them in; they cannot be redeclared. */
 export const BUILTIN_TABLES = {
   localNames: "<localnames>",

@@ -267,10 +267,21 @@ export interface Config {
   readonly admin: { readonly address: string; readonly port: number } | null;
   /** Our extension: `dmarc reports from "ADDRESS"`; null when not written. */
   readonly dmarcReports: { readonly from: Mailbox } | null;
+  /** Our extension: `history keep TIME [size SIZE] [refs]`; null when not written: nothing is recorded. */
+  readonly history: HistoryPolicy | null;
   /** Our extension: the lines `log to …`; none: the command line says where the log goes. */
   readonly log: readonly LogSink[];
   /** Where actions, tables, filters and the like were declared, by kind and name: `table users`, `admin listen`. For messages. */
   readonly declared: Readonly<Record<string, SourceLine>>;
+}
+
+/** What is kept of the events of each message, for `smtpctl find` and `smtpctl story`. */
+export interface HistoryPolicy {
+  readonly keepMs: number;
+  /** Of all that it has on disk. */
+  readonly maxBytes: number;
+  /** Refusals name an id that leads to them. */
+  readonly refs: boolean;
 }
 
 /** OpenSMTPD's lines, or one JSON object a line. */

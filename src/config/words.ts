@@ -11,7 +11,7 @@ export const RESERVED: ReadonlySet<string> = new Set(
   warn-interval wrapper`.split(/\s+/),
 );
 
-/** Words that begin a directive of OpenSMTPD. Ours begin with `admin`, `dkim`, `dmarc` and `log`. */
+/** Words that begin a directive of OpenSMTPD. Ours begin with `admin`, `dkim`, `dmarc`, `history` and `log`. */
 export const DIRECTIVES: readonly string[] = [
   ...["action", "admd", "bounce", "ca", "filter", "include", "listen", "match", "mda", "mta", "pki", "proc", "queue"],
   ...["scheduler", "smtp", "srs", "table"],

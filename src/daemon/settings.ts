@@ -90,10 +90,11 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     root: Deno.uid() === 0,
   };
+  const reporting: SharedSettings = config.history === null ? shared : { ...shared, recording: true };
   const common: Common = {
     config,
     around,
-    shared,
+    shared: reporting,
     certificates: cutCertificates(config, around),
     envelopeMacKey: around.running?.queue.envelopeMacKey ?? newMacKey(),
     jobMacKey: around.running?.queue.jobMacKey ?? newMacKey(),
@@ -111,15 +112,15 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
     mailbox: { shared },
     file: { shared },
     forward: { shared },
-    filter: filterSettings(common),
+    filter: { ...filterSettings(common), shared },
     login: { shared },
     signer: {
-      shared,
+      shared: reporting,
       ...cutKeys(around.signing ?? []).signer,
       signingMacKey: common.signingMacKey,
       libcrypto: signs(around) ? libcryptoPath() : null,
     },
-    acme: { shared, certificates: around.acme ?? [] },
+    acme: { shared: reporting, certificates: around.acme ?? [] },
     control: controlSettings(common),
   };
 }
@@ -142,6 +143,7 @@ function smtpSettings({ config, around, shared, certificates }: Common): SmtpSet
     filters: only(config.filters, around.listeners.flatMap(({ filter }) => filter ?? [])),
     ...signs(around) ? cutKeys(around.signing).others : {},
     ...(config.dmarcReports === null ? {} : { dmarcReports: config.dmarcReports.from }),
+    ...(config.history?.refs === true ? { refs: true } : {}),
   };
 }
 

@@ -12,10 +12,12 @@ export interface Observer {
   readonly verbose: boolean;
   /** Is called with each decision where somebody listens to them. */
   readonly noted?: (decision: Noted) => void;
+  /** Are events recorded for the history? Those that are only for it are emitted when this is true. */
+  readonly recording?: boolean;
 }
 
 /** Has every trace disabled. */
-export const NO_OBSERVER: Observer = { emit: () => {}, traces: () => false, verbose: false };
+export const NO_OBSERVER: Observer = { emit: () => {}, traces: () => false, verbose: false, recording: false };
 
 /** Writes `trace: text`. To be called when `observer.traces(trace)` is true. */
 export function logTrace(observer: Observer, trace: Trace, text: string): void {

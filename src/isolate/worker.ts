@@ -152,7 +152,9 @@ export class IsolateRuntime<R extends Role> {
 
   #makeIsolate({ index, life, generation }: Start): Isolate<R> {
     const events = this.#reports === null ? null : this.#doors.ask(this.#reports);
-    const settings = () => this.#settings, verbose = () => this.#verbose;
+    const settings = () => this.#settings,
+      recording = () => this.#settings.shared.recording === true,
+      verbose = () => this.#verbose;
     return {
       role: this.#role,
       index,
@@ -163,6 +165,9 @@ export class IsolateRuntime<R extends Role> {
       },
       get verbose() {
         return verbose();
+      },
+      get recording() {
+        return recording();
       },
       traces: (trace) => this.#traces.has(trace),
       emit: (event) => events?.send(event),

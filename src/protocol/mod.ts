@@ -11,6 +11,7 @@ export type * from "./doors.ts";
 export type * from "./events.ts";
 export type * from "./files.ts";
 export type * from "./filters.ts";
+export type * from "./history.ts";
 export type * from "./lifecycle.ts";
 export type * from "./login.ts";
 export type * from "./lookup.ts";

@@ -6,6 +6,7 @@ import type {
   AcmeOrder,
   Action,
   FilterStep,
+  HistoryPolicy,
   LimitsFor,
   ListenOptions,
   LocalAction,
@@ -58,6 +59,8 @@ export interface SharedSettings {
   /** Zone of trace dates: IANA name for Intl, from the environment of main. */
   readonly timeZone: string;
   readonly root: boolean;
+  /** Events are recorded for the history: see `recording` of isolates. Not given to those that report nothing, and to filter isolates. */
+  readonly recording?: true;
 }
 
 /** A key of DKIM as those know it who have messages signed with it: all but the key. */
@@ -95,6 +98,8 @@ export interface SmtpSettings extends LimitsFor<"smtp", "smtp"> {
   readonly filters?: Readonly<Record<string, readonly FilterStep[]>>;
   /** Indexes of the filter isolates that have the processes of these filters, where that is not 0. */
   readonly filterIsolates?: Readonly<Record<string, number>>;
+  /** Refusals name an id at the end of their text, by which the history has them. */
+  readonly refs?: true;
   /** Keys that sign now: those of one domain in the order of their signatures. Absent: none. */
   readonly signing?: readonly SigningKeyName[];
 }
@@ -337,6 +342,15 @@ export interface AcmeSettings {
   readonly shared: SharedSettings;
   /** Empty: nothing is obtained. */
   readonly certificates: readonly AcmeCertificate[];
+}
+
+/** What the history is kept in, and how much of it. */
+export interface HistorySettings extends Omit<HistoryPolicy, "refs"> {
+  readonly shared: SharedSettings;
+  /** Folder of its files. */
+  readonly folder: string;
+  /** Free space that it leaves to the queue on the disk that both lie on. */
+  readonly reserve: SpoolReserve;
 }
 
 export interface ControlSettings {

@@ -70,7 +70,7 @@ export interface ServiceOptions {
   /** For the server's part of a SCRAM exchange; random without it. */
   readonly nonce?: () => string;
   /** Which traces are enabled; none without it. */
-  readonly observer?: Pick<Observer, "traces" | "verbose" | "noted">;
+  readonly observer?: Pick<Observer, "traces" | "verbose" | "noted" | "recording">;
   readonly clock: ServiceClock;
   /** Without it, clients behind a proxy are counted here. */
   readonly askSource?: AskSource;
@@ -221,6 +221,9 @@ export class SmtpService {
       ...observer.noted === undefined ? {} : { noted: observer.noted },
       get verbose() {
         return observer.verbose;
+      },
+      get recording() {
+        return observer.recording === true;
       },
       now: () => clock.now(),
       steady: this.#steady,

@@ -79,6 +79,7 @@ export interface Draft {
   readonly scheduler: Mutable<Config["scheduler"]>;
   admin: Config["admin"];
   dmarcReports: Config["dmarcReports"];
+  history: Config["history"];
   readonly log: LogSink[];
   /** Where things that have names were declared first, by `declaredKey`. */
   readonly declared: Map<string, SourceLine>;
@@ -105,6 +106,9 @@ export const ADMIN_PLACE = "admin listen";
 
 /** The same for the line of reports of DMARC. */
 export const DMARC_REPORTS_PLACE = "dmarc reports";
+
+/** The same for the line of the history. */
+export const HISTORY_PLACE = "history";
 
 /** The key of a declaration in `declared`. */
 export function declaredKey({ kind, name }: Named): string {
@@ -146,6 +150,7 @@ export function emptyDraft(): Draft {
     scheduler: { ...DEFAULTS.scheduler },
     admin: DEFAULTS.admin,
     dmarcReports: null,
+    history: null,
     log: [],
     declared: new Map(),
     used: new Set(),
@@ -197,6 +202,7 @@ export function finishDraft(file: string, draft: Draft, state: string): Config {
     scheduler: draft.scheduler,
     admin: draft.admin,
     dmarcReports: draft.dmarcReports,
+    history: draft.history,
     log: draft.log,
     declared: Object.fromEntries(draft.declared),
   };

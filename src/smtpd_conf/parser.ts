@@ -10,6 +10,7 @@ import { parseDkim } from "./dkim.ts";
 import { parseDmarc } from "./dmarc.ts";
 import { declaredKey, emptyDraft, finishDraft } from "./draft.ts";
 import { parseAdmd, parseFilter, parseProc } from "./filter.ts";
+import { parseHistory } from "./history.ts";
 import { Lexer, type Token } from "./lexer.ts";
 import { parseAdmin, parseListen } from "./listen.ts";
 import { parseLog } from "./log.ts";
@@ -122,6 +123,7 @@ function parseLine(context: Context): void {
   if (token.text === "admin") return parseAdmin(context, token.at);
   if (token.text === "dkim") return parseDkim(context, token.at);
   if (token.text === "dmarc") return parseDmarc(context, token.at);
+  if (token.text === "history") return parseHistory(context, token.at);
   if (token.text === "log") return parseLog(context, token.at);
   cursor.fail(token.at, `syntax error: unknown directive "${shown(token.text)}"${directiveHint(token)}`);
 }

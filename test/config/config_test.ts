@@ -434,6 +434,12 @@ const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
     want: { dmarcReports: { from: { local: "Dmarc+reports", domain: "xn--bcher-kva.example" } } },
   },
   { text: 'dmarc = "queue ttl 1s"\n$dmarc', want: { queue: { ...DEFAULTS.queue, ttlSeconds: 1 }, dmarcReports: null } },
+  { text: "history keep 30d", want: { history: { keepMs: 30 * 86_400_000, maxBytes: 1024 ** 3, refs: false } } },
+  {
+    text: "history keep 2h refs size 4G",
+    want: { history: { keepMs: 7_200_000, maxBytes: 4 * 1024 ** 3, refs: true } },
+  },
+  { text: 'history = "queue ttl 1s"\n$history', want: { queue: { ...DEFAULTS.queue, ttlSeconds: 1 }, history: null } },
   { text: "log to syslog", want: { log: [{ kind: "syslog", format: "text", at: { file: "c", line: 1 } }] } },
   {
     text: 'log to journald\nlog to file "/var/log//x" format json',

@@ -108,6 +108,7 @@ const options: ReadonlyArray<readonly [RegExp, readonly string[]]> = [
   [/^admd/, ['""']],
   [/^admin listen on/, ["port"]],
   [/^dmarc reports/, ["from"]],
+  [/^history/, ["keep", "size", "refs"]],
   [/^pki/, ["cert", "key", "dhe none"]],
   [/^pki/, ["acme", "contact", "names", "challenge dns-01", "hook", "listen on", "port", "key rsa", "ca"]],
   [/^ca/, ["cert"]],
