@@ -38,6 +38,8 @@ export interface HttpOptions {
 const REQUEST_MS = 30_000;
 /** Octets of an answer. A chain of certificates has some 10,000. */
 const MAX_ANSWER_OCTETS = 256 * 1024;
+/** Answers before the real one (RFC 9110 §15.2). */
+const MAX_INTERIM_ANSWERS = 16;
 const JOSE = "application/jose+json";
 
 export class HttpsClient {
@@ -164,6 +166,7 @@ export class AnswerReader {
   readonly #method: string;
   #octets: Uint8Array = new Uint8Array(0);
   #ended = false;
+  #interim = 0;
   /** Not null: this is no answer, or too large a one. */
   fault: string | null = null;
   /** Not null: it is whole. */
@@ -200,6 +203,7 @@ export class AnswerReader {
     if (status === null) return void (this.fault = "it is no HTTP");
     // RFC 9110 §15.2: an interim answer, the real one follows.
     if (status[1]!.startsWith("1")) {
+      if (++this.#interim > MAX_INTERIM_ANSWERS) return void (this.fault = "it has too many interim answers");
       this.#octets = this.#octets.subarray(end + 4);
       return this.#look();
     }

@@ -25,6 +25,8 @@ export interface Window {
 const MINUTE_MS = 60_000, HOUR_MS = 60 * MINUTE_MS, DAY_MS = 24 * HOUR_MS;
 /** Of the life of a certificate, when the authority does not say when. */
 const RENEWED_AT = 2 / 3;
+/** Of its life, so much is left at least when it is renewed, whatever the authority says. */
+const LEFT_AT = 1 / 10;
 /** Renewals spread over so much of it. */
 const SPREAD = 1 / 30;
 /** How often an authority is asked for the window: as it says, within these. */
@@ -60,13 +62,16 @@ export function covers({ names }: Pick<Validity, "names">, wanted: readonly stri
   return wanted.every((name) => names.includes(name));
 }
 
-/** Returns when a certificate is to be renewed: within the authority's window, or after two thirds of its life. */
+/**
+ * Returns when a certificate is to be renewed: within the authority's window, or after two thirds of its life. A window that lies behind nine tenths of its
+ * life is not waited for.
+ */
 export function renewalTime(
   { notBefore, notAfter, spread }: Omit<Validity, "names" | "id">,
   window: Window | null,
 ): number {
-  if (window !== null) return window.start + spread * (window.end - window.start);
   const life = notAfter - notBefore;
+  if (window !== null) return Math.min(window.start + spread * (window.end - window.start), notAfter - life * LEFT_AT);
   return notBefore + life * (RENEWED_AT + spread * SPREAD);
 }
 

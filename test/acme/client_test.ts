@@ -329,6 +329,12 @@ const ANSWERS: readonly (readonly [name: string, text: string, body: string | nu
     null,
     "its chunks are malformed",
   ],
+  [
+    "behind too many that are none yet",
+    "HTTP/1.1 103 Hints\r\n\r\n".repeat(17),
+    null,
+    "it has too many interim answers",
+  ],
   ["that is too large", "x".repeat(300_000), null, "it has more than 262144 octets"],
 ];
 
