@@ -4,3 +4,4 @@ export * from "./envelope.ts";
 export * from "./idn.ts";
 export * from "./ids.ts";
 export * from "./mail_auth.ts";
+export * from "./routed.ts";

@@ -4,7 +4,7 @@
  */
 
 import { formatMailbox, type Mailbox } from "../envelope/mod.ts";
-import type { Event, LogLevel } from "./types.ts";
+import type { DsnEvent, Event, LogLevel } from "./types.ts";
 import { MAX_VIS_CHARS, safeJson } from "./vis.ts";
 
 /** A line of the log with all that is known of it. */
@@ -21,8 +21,10 @@ export interface LogEntry {
 
 type Type = Event["type"];
 /** Events without a line have no row. */
-type Logged = Exclude<Type, "count" | "gauge" | "smtp-committed">;
-type FieldsOf<T extends Type> = Exclude<keyof Extract<Event, { type: T }>, "type" | "level" | "accepted">;
+type Logged = Exclude<Type, "count" | "gauge" | "smtp-committed" | "dialogue" | DsnEvent["type"]>;
+/** Fields that the history alone keeps. */
+type Detail = "detail" | "mechanism" | "replyClass";
+type FieldsOf<T extends Type> = Exclude<keyof Extract<Event, { type: T }>, "type" | "level" | "accepted" | Detail>;
 
 const DROPPED = ["agent", "envelope", "from", "to", "rcpt", "delayMs", "stat"] as const;
 const SIGNED = ["message", "domain", "selectors"] as const;

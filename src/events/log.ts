@@ -27,7 +27,7 @@ export function textEvent(level: LogLevel, text: string): TextEvent {
   return { type: "log", level, text };
 }
 
-/** The line without its end, or null for an event that has none (statistics). Text from outside is vis-encoded. */
+/** The line without its end, or null for an event that has none (statistics, and what only the history keeps). Text from outside is vis-encoded. */
 export function formatEvent(event: Event): string | null {
   switch (event.type) {
     case "smtp-connected":
@@ -63,6 +63,10 @@ export function formatEvent(event: Event): string | null {
     case "count":
     case "gauge":
     case "smtp-committed":
+    case "queue-dsn-asked":
+    case "queue-dsn-written":
+    case "queue-dsn-dropped":
+    case "dialogue":
       return null;
   }
   event satisfies never;

@@ -101,6 +101,10 @@ export class Stats {
       case "relay-cert-check":
       case "relay-error":
       case "relay-disconnected":
+      case "queue-dsn-asked":
+      case "queue-dsn-written":
+      case "queue-dsn-dropped":
+      case "dialogue":
       case "log":
       case "trace":
         return;

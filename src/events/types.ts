@@ -3,7 +3,26 @@
  * one stream; see log.ts for the line of each event. No event carries a secret or message content.
  */
 
-import type { Acceptance, EnvelopeId, MailAuth, Mailbox, MessageId, Outcome, ReversePath } from "../envelope/mod.ts";
+import type {
+  Acceptance,
+  DsnContent,
+  EnvelopeId,
+  MailAuth,
+  Mailbox,
+  MessageId,
+  Outcome,
+  ReversePath,
+  Routed,
+  Status,
+} from "../envelope/mod.ts";
+import type {
+  AcceptedEnvelope,
+  AttemptDetail,
+  ConnectionDetail,
+  DialogueLine,
+  MessageDetail,
+  RefusalDetail,
+} from "./detail.ts";
 import type { CounterKey, GaugeKey } from "./metrics.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "crit";
@@ -35,6 +54,8 @@ export type SmtpEvent =
     readonly host: string;
     readonly family: "inet4" | "inet6" | "local";
     readonly smtps: boolean;
+    /** While the history records. */
+    readonly detail?: ConnectionDetail;
   }
   | { readonly type: "smtp-tls"; readonly session: string; readonly ciphers: string }
   /** The client showed a certificate. `unchecked`: the listener asks for none that it could trust. */
@@ -49,6 +70,8 @@ export type SmtpEvent =
     readonly session: string;
     readonly user: string;
     readonly result: "ok" | "permfail" | "tempfail";
+    /** While the history records: `PLAIN`, `LOGIN`, `SCRAM-SHA-256` or `SCRAM-SHA-256-PLUS`. */
+    readonly mechanism?: string;
   }
   | {
     readonly type: "smtp-message";
@@ -59,6 +82,8 @@ export type SmtpEvent =
     readonly proto: "ESMTP" | "SMTP";
     /** Of a message that was checked. */
     readonly mailAuth?: MailAuth;
+    /** While the history records. */
+    readonly detail?: MessageDetail;
   }
   | {
     readonly type: "smtp-envelope";
@@ -92,12 +117,18 @@ export type SmtpEvent =
     readonly address: string;
     /** Of a message that was checked, and refused then. */
     readonly mailAuth?: MailAuth;
+    /** While the history records; see replyClass of `delivery`. */
+    readonly replyClass?: string;
+    readonly detail?: RefusalDetail;
   }
   | {
     readonly type: "smtp-bad-input";
     readonly session: string;
     readonly reply: string;
     readonly address: string;
+    /** While the history records. */
+    readonly replyClass?: string;
+    readonly detail?: RefusalDetail;
   }
   | {
     readonly type: "smtp-disconnected";
@@ -154,6 +185,10 @@ export interface DeliveryEvent {
   readonly user?: string;
   /** Its line comes behind that of the message. */
   readonly accepted?: Acceptance;
+  /** What kind of failure it is; absent when it went well. */
+  readonly replyClass?: string;
+  /** While the history records. */
+  readonly detail?: AttemptDetail;
 }
 
 export interface QueueEvent {
@@ -182,6 +217,56 @@ export type NoticeEvent =
     readonly reason: string;
   };
 
+/** A notice (RFC 3464) about a message: what is to be written, what was written, and what cannot be. They have no line. Emitted while the history records. */
+export type DsnEvent =
+  /** The queue has put a request for a notice in the place of an envelope that failed, or beside one that waits. */
+  | {
+    readonly type: "queue-dsn-asked";
+    /** What it is about. */
+    readonly envelope: EnvelopeId;
+    /** The request, an envelope of the same message. */
+    readonly request: EnvelopeId;
+    readonly kind: DsnContent["kind"];
+    readonly rcpt: Mailbox;
+    readonly status: Status;
+  }
+  /** A notice is on stable storage: a message of its own. */
+  | {
+    readonly type: "queue-dsn-written";
+    /** The message that it is about, and the requests that it settles. */
+    readonly message: MessageId;
+    readonly requests: readonly EnvelopeId[];
+    readonly kind: DsnContent["kind"];
+    /** The recipients that it is about. */
+    readonly rcpts: readonly Mailbox[];
+    /** The notice itself. */
+    readonly dsn: MessageId;
+    readonly to: Mailbox;
+    readonly bytes: number;
+    readonly envelopes: readonly AcceptedEnvelope[];
+    readonly routed?: Routed;
+  }
+  /** There is no notice: nobody wants one, or it can go nowhere. */
+  | {
+    readonly type: "queue-dsn-dropped";
+    /** What it would have been about, or the request. */
+    readonly envelope: EnvelopeId;
+    readonly reason: string;
+  };
+
+/** The last lines that client and server of a session exchanged before it went wrong. Has no line. Emitted while the history records. */
+export interface DialogueEvent {
+  readonly type: "dialogue";
+  readonly session: string;
+  /** Who is the client: the peer (`in`), or this server (`out`). */
+  readonly side: "in" | "out";
+  /** The message that a transaction of ours was about. */
+  readonly message?: MessageId;
+  readonly lines: readonly DialogueLine[];
+  /** Lines before these that are gone. */
+  readonly before: number;
+}
+
 /** A change of a statistic of `smtpctl show stats`: `by` adds to a counter, `to` sets a gauge. */
 export type StatEvent =
   | { readonly type: "count"; readonly key: CounterKey; readonly by: number }
@@ -204,6 +289,8 @@ export type Event =
   | DeliveryEvent
   | QueueEvent
   | NoticeEvent
+  | DsnEvent
+  | DialogueEvent
   | StatEvent
   | TextEvent;
 

@@ -36,7 +36,8 @@ export type Of<M, Tag extends PropertyKey, Name> = M extends unknown
 
 /** A check for every field but the tag: a field without one does not compile. */
 export type Fields<M, Tag extends PropertyKey = never> = {
-  readonly [K in Exclude<keyof M, Tag>]: object extends Pick<M, K> ? OptionalCheck<NonNullable<M[K]>> : Check<M[K]>;
+  readonly [K in Exclude<keyof M, Tag>]: object extends Pick<M, K> ? OptionalCheck<Exclude<M[K], undefined>>
+    : Check<M[K]>;
 };
 
 /** The fields of every type of message: a type that is left out does not compile. */

@@ -6,6 +6,7 @@
 import {
   type Event,
   type LogLevel,
+  MAX_LISTED_PARTS,
   type MetricReporter,
   metricsFrom,
   type TextEvent,
@@ -14,7 +15,27 @@ import {
 } from "../events/mod.ts";
 import { type Check, type Fields, finite, flag, list, type Of, oneOf, optional, text, whole } from "./check.ts";
 import type { Door } from "./door.ts";
-import { acceptance, envelopeId, longText, mailAuth, mailbox, messageId, reversePath, sessionId } from "./shapes.ts";
+import {
+  acceptedEnvelopes,
+  attemptDetail,
+  connectionDetail,
+  dialogue,
+  messageDetail,
+  refusalDetail,
+} from "./event_details.ts";
+import { routed } from "./routed.ts";
+import {
+  acceptance,
+  dsnKind,
+  envelopeId,
+  longText,
+  mailAuth,
+  mailbox,
+  messageId,
+  reversePath,
+  sessionId,
+  status,
+} from "./shapes.ts";
 
 type EventFields<T extends Event["type"]> = Fields<Of<Event, "type", T>, "type">;
 
@@ -41,6 +62,9 @@ function ownKey<Key extends string>(keys: readonly Key[]): Check<Key> {
   return (value) => keys.includes(value as Key) ? null : "is a statistic of somebody else";
 }
 
+/** A word for a kind of failure. */
+const replyClass = optional(text(32));
+
 /** An attempt of one kind of delivery. */
 function attempt<Agent extends "mda" | "mta">(agent: Agent): EventFields<"delivery"> {
   return {
@@ -57,6 +81,8 @@ function attempt<Agent extends "mda" | "mta">(agent: Agent): EventFields<"delive
     relay: optional(text()),
     user: optional(text()),
     accepted: optional(acceptance),
+    replyClass,
+    detail: optional(attemptDetail),
   };
 }
 
@@ -88,10 +114,16 @@ export const EVENTS = {
       host: text(),
       family: oneOf("inet4", "inet6", "local"),
       smtps: flag,
+      detail: optional(connectionDetail),
     },
     "smtp-tls": { session: sessionId, ciphers: text() },
     "smtp-cert-check": { session: sessionId, result: oneOf("verified", "unchecked"), fingerprint: text() },
-    "smtp-authentication": { session: sessionId, user: text(), result: oneOf("ok", "permfail", "tempfail") },
+    "smtp-authentication": {
+      session: sessionId,
+      user: text(),
+      result: oneOf("ok", "permfail", "tempfail"),
+      mechanism: optional(text(32)),
+    },
     "smtp-message": {
       session: sessionId,
       message: messageId,
@@ -99,6 +131,7 @@ export const EVENTS = {
       rcpts: whole(),
       proto: oneOf("ESMTP", "SMTP"),
       mailAuth: optional(mailAuth),
+      detail: optional(messageDetail),
     },
     "smtp-committed": { number: whole() },
     "smtp-signed": { session: sessionId, ...SIGNED },
@@ -110,8 +143,16 @@ export const EVENTS = {
       reply: longText,
       address: text(),
       mailAuth: optional(mailAuth),
+      replyClass,
+      detail: optional(refusalDetail),
     },
-    "smtp-bad-input": { session: sessionId, reply: longText, address: text() },
+    "smtp-bad-input": {
+      session: sessionId,
+      reply: longText,
+      address: text(),
+      replyClass,
+      detail: optional(refusalDetail),
+    },
     "smtp-disconnected": {
       session: sessionId,
       reason: longText,
@@ -120,6 +161,7 @@ export const EVENTS = {
       smtps: flag,
       local: flag,
     },
+    dialogue,
   },
   lookup: TEXTS,
   queue: {
@@ -130,6 +172,19 @@ export const EVENTS = {
     "queue-remove": GONE,
     "queue-signed": SIGNED,
     "queue-unsigned": UNSIGNED,
+    "queue-dsn-asked": { envelope: envelopeId, request: envelopeId, kind: dsnKind, rcpt: mailbox, status },
+    "queue-dsn-written": {
+      message: messageId,
+      requests: list(envelopeId, MAX_LISTED_PARTS),
+      kind: dsnKind,
+      rcpts: list(mailbox, MAX_LISTED_PARTS),
+      dsn: messageId,
+      to: mailbox,
+      bytes: whole(),
+      envelopes: acceptedEnvelopes,
+      routed: optional(routed),
+    },
+    "queue-dsn-dropped": { envelope: envelopeId, reason: longText },
   },
   scheduler: { ...TEXTS, ...counters("scheduler"), ...gauges("scheduler") },
   relay: {
@@ -142,8 +197,9 @@ export const EVENTS = {
     "relay-error": { session: sessionId, reason: longText },
     "relay-disconnected": { session: sessionId, reason: longText, messages: whole() },
     delivery: attempt("mta"),
+    dialogue,
   },
-  delivery: { ...TEXTS, ...gauges("delivery"), delivery: attempt("mda") },
+  delivery: { ...TEXTS, ...gauges("delivery"), delivery: attempt("mda"), dialogue },
   privileged: { ...TEXTS, ...gauges("delivery"), delivery: attempt("mda") },
   filter: TEXTS,
   login: TEXTS,

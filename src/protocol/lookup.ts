@@ -1,6 +1,6 @@
 /** What is said at the doors of lookup: who gets which mail, who may log in, what tables hold. Types, limits and checks only. */
 
-import type { Deliverable, MailAuth, Mailbox, MessageId, Origin, ReversePath } from "../envelope/mod.ts";
+import type { Deliverable, MailAuth, Mailbox, MessageId, Origin, ReversePath, Routed } from "../envelope/mod.ts";
 import type { DnsAnswer } from "../mail_auth/dns.ts";
 import {
   type Check,
@@ -18,6 +18,7 @@ import {
 } from "./check.ts";
 import { dnsAnswer, dnsName, MAX_DNS_RECORD_CHARS } from "./dns.ts";
 import { type Door, door } from "./door.ts";
+import { routed } from "./routed.ts";
 import {
   type Account,
   account,
@@ -47,6 +48,8 @@ type LookupQuestion =
     readonly rcpt: Mailbox;
     /** Of a message that is checked; `unknown` as long as it has not come: the answer is that of rules that may match then. */
     readonly mailAuth?: MailAuth | "unknown";
+    /** The answer is to have the tree of the expansion. */
+    readonly explain?: boolean;
   }
   /** Name of an IP address, forward-confirmed or not. */
   | { readonly type: "client-name"; readonly call: number; readonly address: string }
@@ -202,9 +205,11 @@ export type Expansion =
     readonly internal: readonly boolean[];
     /** The message may be signed: for the signer, see src/mac/signing_mac.ts. */
     readonly grant?: string;
+    /** Of a question with `explain`. */
+    readonly routed?: Routed;
   }
   /** `text` is the full reply without the code: "2.1.5 …", ends without CRLF. */
-  | { readonly ok: false; readonly code: number; readonly text: string };
+  | { readonly ok: false; readonly code: number; readonly text: string; readonly routed?: Routed };
 
 export type AccountResult =
   /** `identity` is who the delivery runs as (the action's `user`, else the account); `account` is the recipient. */
@@ -225,6 +230,7 @@ const TO_LOOKUP: MessageTable<ToLookup> = {
     sender: reversePath,
     rcpt: mailbox,
     mailAuth: optional(either(oneOf("unknown"), mailAuth)),
+    explain: optional(flag),
   },
   "client-name": { call, generation, address: word },
   account: { call, generation, action: word, user: word },
@@ -275,11 +281,13 @@ const expansion: Check<Expansion> = either(
     targets: list(deliverable),
     internal: list(flag),
     grant: optional(mac),
+    routed: optional(routed),
   }),
   record<Extract<Expansion, { ok: false }>>({
     ok: oneOf(false),
     code: whole({ least: 200, most: 599 }),
     text: longText,
+    routed: optional(routed),
   }),
 );
 const accountResult: Check<AccountResult> = either(

@@ -68,15 +68,15 @@ export const origin: Check<Origin> = record<Origin>({
   username: word,
   authenticated: flag,
 });
-const agent: Check<Agent> = oneOf("mda", "mta", "bounce");
+export const agent: Check<Agent> = oneOf("mda", "mta", "bounce");
 const dsn: Check<DsnParameters> = record<DsnParameters>({
   notify: whole({ least: 0, most: 15 }),
   ret: oneOf("FULL", "HDRS", ""),
   envid: word,
   orcpt: word,
 });
-const status: Check<Status> = record<Status>({ class: oneOf(2, 4, 5), code: word });
-const handling: Check<Handling> = record<Handling>({
+export const status: Check<Status> = record<Status>({ class: oneOf(2, 4, 5), code: word });
+export const handling: Check<Handling> = record<Handling>({
   smtpUtf8: optional(yes),
   utf8Header: optional(yes),
   requireTls: optional(yes),
@@ -89,8 +89,9 @@ export const mailAuth: Check<MailAuth> = record<MailAuth>({
   dmarc: oneOf(...MAIL_AUTH_RESULTS.dmarc),
   policy: optional(oneOf(...DMARC_POLICIES)),
 });
+export const dsnKind: Check<DsnContent["kind"]> = oneOf("failed", "delayed", "delivered", "relayed");
 const dsnContent: Check<DsnContent> = record<DsnContent>({
-  kind: oneOf("failed", "delayed", "delivered", "relayed"),
+  kind: dsnKind,
   text: longText,
   status,
   remote: optional(word),

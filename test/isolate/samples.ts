@@ -7,6 +7,16 @@ import type { DoorName, Doors, FromFiles, FromSigner, ToFiles, ToSigner } from "
 import { type Envelope, type EnvelopeContent } from "../../src/envelope/mod.ts";
 import type { CounterKey, GaugeKey } from "../../src/events/mod.ts";
 import { evpid, msgid } from "../ids.ts";
+import {
+  ATTEMPT_DETAILS,
+  BARE_REFUSAL_DETAIL,
+  CONNECTION_DETAIL,
+  DIALOGUES,
+  DSN_EVENTS,
+  MESSAGE_DETAIL,
+  REFUSAL_DETAIL,
+  ROUTED,
+} from "./event_details.ts";
 
 /** What is named in all of them: a message, an envelope of it, and a session. */
 export const MESSAGE = msgid("0a0b0c0d"), ID = evpid("0a0b0c0d00000001"), SESSION = "00000000000000ff";
@@ -72,7 +82,10 @@ const toAgent: Samples<Doors["relay-queue"]["answers"]> = {
   unreadable: [{ call: 1, text: "t" }],
 };
 const toLookup: Samples<Doors["smtp-lookup"]["asks"]> = {
-  expand: [{ call: 1, message: MESSAGE, origin: content.origin, tls: true, sender: box, rcpt: box }],
+  expand: [
+    { call: 1, message: MESSAGE, origin: content.origin, tls: true, sender: box, rcpt: box },
+    { call: 1, message: MESSAGE, origin: content.origin, tls: true, sender: box, rcpt: box, explain: true },
+  ],
   "client-name": [{ call: 1, address: "::1" }],
   account: [{ call: 1, action: "a", user: "u" }],
   smarthost: [{ call: 1, action: "a", domain: "x.test" }],
@@ -90,6 +103,7 @@ const toLookup: Samples<Doors["smtp-lookup"]["asks"]> = {
 const fromLookup: Samples<Doors["smtp-lookup"]["answers"]> = {
   expanded: [
     { call: 1, result: { ok: false, code: 550, text: "5.1.1 no" } },
+    { call: 1, result: { ok: false, code: 550, text: "5.1.1 no", routed: ROUTED } },
     {
       call: 1,
       result: {
@@ -153,6 +167,9 @@ const fromFilter: Samples<Doors["smtp-filter"]["answers"]> = {
 };
 const job = { message: MESSAGE, action: "a", lane: "k", ids: [ID], mac: "m" };
 const listed = { ...envelope, expiresAt: 2 };
+
+/** What events have while the history records; see test/isolate/event_details.ts. */
+const dialogue = DIALOGUES.map((one) => ({ ...one, session: SESSION }));
 
 const path = { from: null, to: box, rcpt: box };
 const attempt = {
@@ -583,18 +600,31 @@ export const SAMPLES: {
   "smtp-control": {
     asks: {
       ...text,
-      "smtp-connected": [{ session: SESSION, address: "a", host: "h", family: "inet6", smtps: true }],
+      "smtp-connected": [
+        { session: SESSION, address: "a", host: "h", family: "inet6", smtps: true },
+        { session: SESSION, address: "a", host: "h", family: "inet6", smtps: true, detail: CONNECTION_DETAIL },
+      ],
       "smtp-tls": [{ session: SESSION, ciphers: "c" }],
       "smtp-cert-check": [{ session: SESSION, result: "verified", fingerprint: "f" }],
-      "smtp-authentication": [{ session: SESSION, user: "u", result: "ok" }],
-      "smtp-message": [{ session: SESSION, message: MESSAGE, bytes: 0, rcpts: 1, proto: "SMTP" }],
+      "smtp-authentication": [{ session: SESSION, user: "u", result: "ok", mechanism: "PLAIN" }],
+      "smtp-message": [
+        { session: SESSION, message: MESSAGE, bytes: 0, rcpts: 1, proto: "SMTP" },
+        { session: SESSION, message: MESSAGE, bytes: 0, rcpts: 1, proto: "SMTP", detail: MESSAGE_DETAIL },
+      ],
       "smtp-committed": [{ number: 1 }],
       "smtp-signed": [{ session: SESSION, message: MESSAGE, domain: "example.org", selectors: ["s2026"] }],
       "smtp-unsigned": [{ session: SESSION, message: MESSAGE, deferred: false, reason: "r" }],
       "smtp-envelope": [{ session: SESSION, envelope: ID, from: null, to: box }],
-      "smtp-failed-command": [{ session: SESSION, command: "c\r\n", reply: "r", address: "a" }],
-      "smtp-bad-input": [{ session: SESSION, reply: "r", address: "" }],
+      "smtp-failed-command": [
+        { session: SESSION, command: "c\r\n", reply: "r", address: "a" },
+        { session: SESSION, command: "c", reply: "r", address: "a", replyClass: "policy", detail: REFUSAL_DETAIL },
+      ],
+      "smtp-bad-input": [
+        { session: SESSION, reply: "r", address: "" },
+        { session: SESSION, reply: "r", address: "", replyClass: "protocol", detail: BARE_REFUSAL_DETAIL },
+      ],
       "smtp-disconnected": [{ session: SESSION, reason: "quit", tls: true, smtps: false, local: false }],
+      dialogue,
     },
     answers: {},
   },
@@ -608,6 +638,7 @@ export const SAMPLES: {
       "queue-remove": [gone],
       "queue-signed": [{ message: MESSAGE, domain: "example.org", selectors: [] }],
       "queue-unsigned": [{ message: MESSAGE, deferred: true, reason: "r" }],
+      ...DSN_EVENTS,
     },
     answers: {},
   },
@@ -625,12 +656,16 @@ export const SAMPLES: {
       "relay-cert-check": [{ session: SESSION, result: "valid", fingerprint: "f" }],
       "relay-error": [{ session: SESSION, reason: "r" }],
       "relay-disconnected": [{ session: SESSION, reason: "r", messages: 0 }],
-      delivery: [{ ...attempt, accepted: { isolate: 0, life: 1, number: 2 }, agent: "mta", source: "-", relay: "r" }],
+      delivery: [
+        { ...attempt, accepted: { isolate: 0, life: 1, number: 2 }, agent: "mta", source: "-", relay: "r" },
+        ...ATTEMPT_DETAILS.map((detail) => ({ ...attempt, agent: "mta", replyClass: "tls", detail }) as const),
+      ],
+      dialogue,
     },
     answers: {},
   },
   "delivery-control": {
-    asks: { ...text, ...gauge("mda.user"), delivery: [{ ...attempt, agent: "mda", user: "u" }] },
+    asks: { ...text, ...gauge("mda.user"), delivery: [{ ...attempt, agent: "mda", user: "u" }], dialogue },
     answers: {},
   },
   "privileged-control": {
