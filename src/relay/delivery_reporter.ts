@@ -3,14 +3,14 @@
 import { BoundedMap } from "../bounded_map.ts";
 import type { RelayAction } from "../config/mod.ts";
 import { type Envelope, type EnvelopeId, formatMailbox, type Outcome } from "../envelope/mod.ts";
-import { encodeSrs, type SrsKeys } from "../mac/mod.ts";
+import type { SrsKeys } from "../mac/mod.ts";
 import type { EmitEvent } from "../events/mod.ts";
 import type { RecipientResult, Transaction } from "../smtp_client/mod.ts";
 import type { QueueClient } from "../queue_client/mod.ts";
 import { type Message, Messages } from "./session/messages.ts";
 import type { Reason } from "./reason.ts";
 import { failureOutcome, outcomeOf } from "./session/result.ts";
-import { rewriteSender } from "./routes/target.ts";
+import { relayedSender } from "./routes/sender.ts";
 import type { Task } from "./tasks.ts";
 
 /** The session and host that dealt with the message, for the log. */
@@ -93,7 +93,7 @@ export class DeliveryReporter {
     const { dsn, handling } = envelopes[0]!;
     return {
       ...(handling === undefined ? {} : { handling }),
-      sender: this.#sender(envelopes[0]!, action),
+      sender: relayedSender(envelopes[0]!, action, this.srs, this.#now()),
       ret: dsn.ret,
       envid: dsn.envid,
       recipients: envelopes.map(({ dest, dsn }) => ({
@@ -103,16 +103,6 @@ export class DeliveryReporter {
       })),
       body,
     };
-  }
-
-  /** With `srs` the sender of mail that was forwarded is of the domain that it was sent to. */
-  #sender({ sender, rcpt, dest }: Envelope, action: RelayAction): string {
-    const text = rewriteSender(sender, action.mailFrom);
-    const forwarded = rcpt.local !== dest.local || rcpt.domain.toLowerCase() !== dest.domain.toLowerCase();
-    if (!action.srs || this.srs === null || !forwarded || text === "") return text;
-    const at = text.lastIndexOf("@");
-    const mailbox = { local: text.slice(0, at), domain: text.slice(at + 1) };
-    return formatMailbox(encodeSrs(mailbox, rcpt.domain, this.srs, this.#now()));
   }
 
   /** Settles the envelopes of a message; `results` are those of its recipients, in their order. */

@@ -1,13 +1,13 @@
 /** The relay isolate at its doors: jobs from the scheduler, messages from the queue, smarthosts from lookup, outcomes and events out. */
 
 import { systemClock } from "../clock.ts";
-import type { RelayAction, RelayLimits } from "../config/mod.ts";
+import type { RelayAction } from "../config/mod.ts";
 import { Resolver } from "../dns/mod.ts";
 import type { EnvelopeId } from "../envelope/mod.ts";
 import { Caller, type Isolate, PeerGone, Tally } from "../isolate/mod.ts";
 import type { ControlToRelay, FromLookup, Job, RelaySettings, RelaySource, ToLookup } from "../protocol/mod.ts";
 import { QueueClient } from "../queue_client/mod.ts";
-import { TIMEOUTS } from "../smtp_client/mod.ts";
+import { connectClient, TIMEOUTS } from "../smtp_client/mod.ts";
 import { answerAdmin } from "./admin.ts";
 import { FAMILY_MISMATCH } from "./routes/choose.ts";
 import { Deferred } from "./deferred.ts";
@@ -21,7 +21,7 @@ import type { RelayDeps, Siblings } from "./relay_deps.ts";
 import { RouteTable } from "./routes/routes.ts";
 import { Session } from "./session/session.ts";
 import { findCredentials, type RelayServiceDeps, sessionDeps } from "./session/session_deps.ts";
-import { fromSource, mxTarget, requiringTls, smarthostTarget, type Target } from "./routes/target.ts";
+import { firstUsable, fromSource, limitsFor, mxTarget, requiringTls, type Target } from "./routes/target.ts";
 import { splitTask, type Task } from "./tasks.ts";
 
 /** Envelopes that are here at once. The scheduler has a limit of its own; this one is for a faulty scheduler. */
@@ -42,6 +42,7 @@ export function serveRelay(isolate: Isolate<"relay">, deps: Partial<RelayService
     clock: systemClock,
     names: resolver,
     timeouts: TIMEOUTS,
+    connect: connectClient,
     mxPort: 25,
     random: Math.random,
     own,
@@ -155,15 +156,9 @@ class RelayService {
     } catch (error) {
       if (!(error instanceof PeerGone)) throw error;
     }
-    const result = smarthostTarget(action, url);
-    if (result.ok) return this.#hand(job, result.target, others);
-    // One mistake in a list does not keep mail from the others.
-    const [next, ...rest] = others.flatMap((other) => {
-      const result = smarthostTarget(action, other);
-      return result.ok ? [{ url: other, target: result.target }] : [];
-    });
-    if (next !== undefined) this.#hand(job, next.target, rest.map(({ url }) => url));
-    else this.#refuse(job, result.text, "4.3.5");
+    const usable = firstUsable(action, url === null ? [] : [url, ...others]);
+    if (usable.ok) this.#hand(job, usable.target, usable.others);
+    else this.#refuse(job, usable.text, "4.3.5");
   }
 
   /** `others`: smarthosts that may be tried after this one. */
@@ -180,11 +175,8 @@ class RelayService {
   async #nextHost(task: Task, target: Target, reason: Reason): Promise<void> {
     const { avoid: _, others = [], ...kept } = task;
     const best = better(task.reason, reason);
-    for (const [at, url] of others.entries()) {
-      const next = smarthostTarget(target.action, url);
-      if (!next.ok) continue;
-      return this.#handTask({ ...kept, others: others.slice(at + 1), reason: best }, next.target);
-    }
+    const next = firstUsable(target.action, others);
+    if (next.ok) return this.#handTask({ ...kept, others: next.others, reason: best }, next.target);
     return await this.#noRoute(task, target, best);
   }
 
@@ -239,7 +231,7 @@ class RelayService {
     const target = stale ? { ...wanted, key: JSON.stringify([wanted.key, wanted.action]) } : wanted;
     let relay = this.#relays.get(target.key);
     if (relay === undefined) {
-      relay = new Relay(target, limitsOf(this.#isolate.settings, target), this.#siblingsOf(target), this.#relayDeps);
+      relay = new Relay(target, limitsFor(this.#isolate.settings, target), this.#siblingsOf(target), this.#relayDeps);
       this.#relays.set(target.key, relay);
     }
     return relay;
@@ -364,18 +356,13 @@ class RelayService {
   }
 }
 
-function limitsOf({ limits, domainLimits }: RelaySettings, { domain }: Target): RelayLimits {
-  // Anyone may name a domain, such as `constructor`.
-  return Object.hasOwn(domainLimits, domain) ? domainLimits[domain]! : limits;
-}
-
 /** Returns all that settings say of how mail of a target goes, as text. */
 function waysOf(settings: RelaySettings, target: Target): string {
   const action = settings.actions[target.action.name];
   const { pki, ca, filters = {} } = settings;
   return JSON.stringify([
     action,
-    limitsOf(settings, target),
+    limitsFor(settings, target),
     action?.pki == null ? null : pki[action.pki],
     action?.ca == null ? null : ca[action.ca],
     filters[target.action.name],

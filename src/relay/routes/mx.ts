@@ -57,29 +57,102 @@ export interface Self {
   readonly backupName: string | null;
 }
 
+/** A host of a domain's MX records, and what the DNS said of its addresses. */
+export interface SurveyedHost extends MxRecord {
+  /** Its name is one of this host's: it was not asked for. */
+  readonly named: boolean;
+  /** Null: it was not asked for, being a null MX, `localhost`, or one too many. */
+  readonly addresses: DnsResult<string> | null;
+}
+
+/** What the DNS said of where the mail of a target goes. */
+export type Survey =
+  /** An address, which needs no question. */
+  | { readonly kind: "literal" }
+  /** The host that the administrator named. */
+  | { readonly kind: "host"; readonly addresses: DnsResult<string> }
+  /** A domain without MX records. */
+  | { readonly kind: "implicit"; readonly addresses: DnsResult<string> }
+  | { readonly kind: "records"; readonly hosts: readonly SurveyedHost[] }
+  /** There are no MX records to be had. */
+  | { readonly kind: "failed"; readonly failed: Failed };
+
+/** Why a host of the MX records is not used. `behind`: it is not preferred to this host. */
+export type LeftOut = "no-mail" | "too-many" | "own" | "behind" | "no-address" | "temporary";
+
+/** A host, and why it is not used; null for one that is. */
+export interface JudgedHost extends SurveyedHost {
+  readonly leftOut: LeftOut | null;
+}
+
 /**
  * Finds the addresses that the mail of `target` may be sent to, by ascending preference: those of its MX records, of the domain itself, or of
  * the host that the administrator named. This host and exchangers that are not preferred to it are left out, but for a named host
  * (RFC 5321 §5.1). Never rejects.
  */
 export async function findExchangers(target: Target, names: Names, self: Self): Promise<Exchangers> {
-  const { domain, literal, port } = target;
-  if (!target.mx && isNamed(target)) return literal ? ofLiteral(domain) : await ofHost(domain, names);
-  if (literal) return withoutOwn(domain, ofLiteral(domain), self.own, port);
+  return exchangersOf(target, await surveyExchangers(target, names, self), self);
+}
+
+/** Asks the DNS all that decides where the mail of `target` goes. Never rejects. */
+export async function surveyExchangers(
+  target: Target,
+  names: Names,
+  { own, backupName }: Self,
+): Promise<Survey> {
+  const { domain, literal } = target;
+  if (literal) return { kind: "literal" };
+  if (!target.mx && isNamed(target)) {
+    // A relay's host may be a plain address; in a recipient's domain only brackets make one (RFC 5321 §4.1.3).
+    return isAddress(domain) ? { kind: "literal" } : { kind: "host", addresses: await names.addresses(domain, null) };
+  }
   const found = await names.mx(domain);
   if (!found.ok) {
-    switch (found.reason) {
-      case "nxdomain":
-        return noDomain;
-      case "invalid":
-        return noName;
-      case "temporary":
-        return lookupFailed(domain, found);
-      case "nodata":
-        return withoutOwn(domain, await ofDomain(domain, names), self.own, port);
-    }
+    if (found.reason !== "nodata") return { kind: "failed", failed: found };
+    return { kind: "implicit", addresses: await names.addresses(domain, null) };
   }
-  return await ofRecords(target, found.records, names, self);
+  let asked = 0;
+  const hosts = found.records.map(async (record): Promise<SurveyedHost> => {
+    const { exchange } = record;
+    const named = own.name(exchange) || exchange === backupName?.toLowerCase();
+    if (takesNoMail(record) || ++asked > MAX_HOSTS) return { ...record, named, addresses: null };
+    return { ...record, named, addresses: named ? NO_ADDRESSES : await names.addresses(exchange, null) };
+  });
+  return { kind: "records", hosts: await Promise.all(hosts) };
+}
+
+const NO_ADDRESSES: DnsResult<string> = { ok: true, records: [] };
+
+/** RFC 7505 §3 for the null MX; an exchanger `localhost` is meant the same way. */
+function takesNoMail({ exchange }: MxRecord): boolean {
+  return exchange === "" || exchange === "localhost";
+}
+
+/** Returns where the mail of `target` may be sent to, by what the DNS said. Pure, but that addresses of this host are those that it has now. */
+export function exchangersOf(target: Target, survey: Survey, self: Self): Exchangers {
+  const { domain, port } = target;
+  switch (survey.kind) {
+    case "literal": {
+      const found = ofLiteral(domain);
+      return isNamed(target) && !target.mx ? found : withoutOwn(domain, found, self.own, port);
+    }
+    case "host":
+      return ofHost(domain, survey.addresses);
+    case "implicit":
+      return withoutOwn(domain, ofDomain(domain, survey.addresses), self.own, port);
+    case "records":
+      return ofRecords(target, survey.hosts, self);
+    case "failed":
+      switch (survey.failed.reason) {
+        case "nxdomain":
+          return noDomain;
+        case "invalid":
+          return noName;
+        case "temporary":
+        case "nodata":
+          return lookupFailed(domain, survey.failed);
+      }
+  }
 }
 
 function ofLiteral(text: string): Exchangers {
@@ -89,17 +162,13 @@ function ofLiteral(text: string): Exchangers {
 }
 
 /** RFC 5321 §5.1: without MX records the domain itself is the exchanger. */
-async function ofDomain(domain: string, names: Names): Promise<Exchangers> {
-  const found = await names.addresses(domain, null);
+function ofDomain(domain: string, found: DnsResult<string>): Exchangers {
   if (found.ok) return listOf(domain, [{ preference: 0, exchange: domain }], [found]);
   if (found.reason === "temporary") return lookupFailed(domain, found);
   return temporary(`No MX found for domain ${domain}: it has neither a mail exchanger nor an address`, "4.4.4");
 }
 
-async function ofHost(host: string, names: Names): Promise<Exchangers> {
-  // A relay's host may be a plain address; in a recipient's domain only brackets make one (RFC 5321 §4.1.3).
-  if (isAddress(host)) return ofLiteral(host);
-  const found = await names.addresses(host, null);
+function ofHost(host: string, found: DnsResult<string>): Exchangers {
   if (found.ok) return listOf(host, [{ preference: 0, exchange: host }], [found]);
   if (found.reason === "temporary") {
     return temporary(`Temporary failure in lookup of ${host}${because(found)}`, "4.4.3");
@@ -110,30 +179,44 @@ async function ofHost(host: string, names: Names): Promise<Exchangers> {
   );
 }
 
-async function ofRecords(
-  { domain, port }: Target,
-  records: readonly MxRecord[],
-  names: Names,
-  { own, backupName }: Self,
-): Promise<Exchangers> {
-  // RFC 7505 §3 for the null MX; an exchanger `localhost` is meant the same way.
-  const real = records.filter(({ exchange }) => exchange !== "" && exchange !== "localhost").slice(0, MAX_HOSTS);
-  if (real.length === 0) return noMail;
-  const isOwn = (name: string) => own.name(name) || name === backupName?.toLowerCase();
-  const found = await Promise.all(
-    real.map(({ exchange }): Promise<DnsResult<string>> =>
-      isOwn(exchange) ? Promise.resolve({ ok: true, records: [] }) : names.addresses(exchange, null)
-    ),
-  );
-  const self = real.find(({ exchange }, at) => {
-    const result = found[at]!;
-    return isOwn(exchange) || (result.ok && result.records.some((address) => own.address(address, port)));
+/**
+ * Says of each host of the MX records why it is left out. Two hosts of one preference would send the mail to and fro, and so would two backups: only
+ * what is preferred to this host is left (RFC 5321 §5.1).
+ */
+export function judgeHosts(
+  hosts: readonly SurveyedHost[],
+  { port }: Pick<Target, "port">,
+  { own }: Pick<Self, "own">,
+): readonly JudgedHost[] {
+  const isOwn = ({ named, addresses }: SurveyedHost) =>
+    addresses !== null && (named || (addresses.ok && addresses.records.some((address) => own.address(address, port))));
+  const self = hosts.find(isOwn);
+  return hosts.map((host) => {
+    const { addresses, preference } = host;
+    const leftOut = addresses === null
+      ? takesNoMail(host) ? "no-mail" : "too-many"
+      : self !== undefined && preference >= self.preference
+      ? isOwn(host) ? "own" : "behind"
+      : addresses.ok && addresses.records.length > 0
+      ? null
+      : addresses.ok || addresses.reason !== "temporary"
+      ? "no-address"
+      : "temporary";
+    return { ...host, leftOut };
   });
-  // Two hosts of one preference would send the mail to and fro, and so would two backups: only what is preferred to this host is left.
-  const lower = self === undefined ? real : real.filter(({ preference }) => preference < self.preference);
-  if (lower.length === 0) return looped(domain, self!.exchange);
-  const result = listOf(domain, lower, found);
-  return result.ok && backupName !== null && self === undefined ? { ...result, unlisted: true } : result;
+}
+
+const NOT_USED: ReadonlySet<LeftOut | null> = new Set(["no-mail", "too-many", "own", "behind"]);
+
+function ofRecords(target: Target, hosts: readonly SurveyedHost[], self: Self): Exchangers {
+  const { domain } = target;
+  const judged = judgeHosts(hosts, target, self);
+  if (judged.every(({ leftOut }) => leftOut === "no-mail")) return noMail;
+  const own = judged.find(({ leftOut }) => leftOut === "own");
+  const used = judged.filter(({ leftOut }) => !NOT_USED.has(leftOut));
+  if (used.length === 0) return looped(domain, own!.exchange);
+  const result = listOf(domain, used, used.map(({ addresses }) => addresses!));
+  return result.ok && self.backupName !== null && own === undefined ? { ...result, unlisted: true } : result;
 }
 
 /** An exchanger that stands alone: the domain's own address, or a literal. */

@@ -1,7 +1,7 @@
 /** Where mail of one action goes, the MX hosts of a domain or a smarthost, and how it is protected there: the grouping key of relaying. Pure. */
 
-import type { RelayAction } from "../../config/mod.ts";
-import type { CredentialsLack, RelaySource } from "../../protocol/mod.ts";
+import type { RelayAction, RelayLimits } from "../../config/mod.ts";
+import type { CredentialsLack, RelaySettings, RelaySource } from "../../protocol/mod.ts";
 import { parseRelayUrl, type RelayUrl, relayUrlFault, type TlsMode } from "./url.ts";
 
 export interface Target {
@@ -82,6 +82,39 @@ export function smarthostTarget(action: RelayAction, text: string | null): Targe
   return { ok: true, target };
 }
 
+/** The first of some smarthosts that can be used, and what stands behind it; or why none can. */
+export type Usable =
+  | { readonly ok: true; readonly target: Target; readonly others: readonly string[] }
+  | { readonly ok: false; readonly text: string };
+
+/**
+ * Returns the first of these smarthosts of an action, as URLs, that can be used: one mistake in a list does not keep mail from the others. What
+ * is wrong with the first one is said when none can.
+ */
+export function firstUsable(action: RelayAction, urls: readonly string[]): Usable {
+  const first = smarthostTarget(action, urls[0] ?? null);
+  if (first.ok) return { ok: true, target: first.target, others: urls.slice(1) };
+  for (const [at, url] of urls.entries()) {
+    const next = at === 0 ? first : smarthostTarget(action, url);
+    if (next.ok) return { ok: true, target: next.target, others: urls.slice(at + 1) };
+  }
+  return first;
+}
+
+/** Returns the name that is said in EHLO to the host of a target. */
+export function helloName({ source, action }: Pick<Target, "source" | "action">, serverName: string): string {
+  return source?.helo ?? action.helo ?? serverName;
+}
+
+/** Returns the limits that hold for a target: those of its domain, where `mta limit for domain` has some, else those of `mta limit`. */
+export function limitsFor(
+  { limits, domainLimits }: Pick<RelaySettings, "limits" | "domainLimits">,
+  { domain }: Pick<Target, "domain">,
+): RelayLimits {
+  // Anyone may name a domain, such as `constructor`.
+  return Object.hasOwn(domainLimits, domain) ? domainLimits[domain]! : limits;
+}
+
 /** Senders read it, and people write passwords where the label stands. */
 function withoutLabel(url: string): string {
   return JSON.stringify(url.slice(0, 256).replace(/^([^@/]*:\/\/)?.*@/s, "$1********@"));
@@ -141,16 +174,4 @@ function finish(action: RelayAction, parts: Parts): Target {
     key,
     relayKey: key,
   };
-}
-
-/** Returns the MAIL FROM of an action with `mail-from`: `user@dom` replaces all, `@dom` the domain, `user` the local part; `<>` stays as it is. */
-export function rewriteSender(
-  sender: { readonly local: string; readonly domain: string } | null,
-  mailFrom: string | null,
-): string {
-  if (sender === null) return "";
-  if (mailFrom === null || sender.local === "") return `${sender.local}@${sender.domain}`;
-  const at = mailFrom.lastIndexOf("@");
-  if (at < 0) return `${mailFrom}@${sender.domain}`;
-  return at === 0 ? `${sender.local}${mailFrom}` : mailFrom;
 }

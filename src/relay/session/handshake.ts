@@ -10,7 +10,7 @@ import type { Credentials, SharedSettings } from "../../protocol/mod.ts";
 import {
   type Client,
   ClientError,
-  connectClient,
+  type connectClient,
   type Reply,
   type Timeouts,
   type TlsOptions,
@@ -19,7 +19,7 @@ import type { RelayFilters } from "./filters.ts";
 import type { Exchanger } from "../routes/mx.ts";
 import type { SessionReports } from "./reports.ts";
 import type { Host, Route } from "../routes/routes.ts";
-import { isNamed, shownLabel, type Target } from "../routes/target.ts";
+import { helloName, isNamed, shownLabel, type Target } from "../routes/target.ts";
 
 /** What getting ready needs of the isolate. */
 export interface HandshakeDeps {
@@ -27,6 +27,8 @@ export interface HandshakeDeps {
   /** The log, and which traces are enabled. */
   readonly observer: Observer;
   readonly timeouts: Timeouts;
+  /** Opens connections to hosts. */
+  readonly connect: typeof connectClient;
   /** Returns what TLS needs besides a name and whether to verify: keys, roots, versions of the action. */
   tlsOptions(target: Target): Omit<TlsOptions, "serverName" | "verify">;
   /** Resolves to the secret of the target's label, or why there is none. Asked for each connection: it may change, and is not kept. */
@@ -109,7 +111,7 @@ export class Handshake {
     });
     const reports =
       this.#deps.filters?.session({ action: target.action.name, session: this.#of.id, lmtp: target.lmtp }) ?? null;
-    const client = await connectClient({
+    const client = await this.#deps.connect({
       witness: reports ?? undefined,
       to: { host: address, port: target.port },
       ...(target.source === null ? {} : { localAddress: target.source.address }),
@@ -135,7 +137,7 @@ export class Handshake {
         hostPort({ host: address, port: target.port }),
       );
       if (client.tls !== null) this.#reportTls(client);
-      await this.#hello(client, target.source?.helo ?? target.action.helo ?? shared.serverName, may);
+      await this.#hello(client, helloName(target, shared.serverName), may);
       return client;
     } catch (error) {
       client.close();

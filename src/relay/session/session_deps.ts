@@ -5,7 +5,7 @@ import type { RelayAction } from "../../config/mod.ts";
 import type { Resolver } from "../../dns/mod.ts";
 import { type Caller, type Isolate, PeerGone } from "../../isolate/mod.ts";
 import type { Credentials, FromLookup, ToLookup } from "../../protocol/mod.ts";
-import type { Timeouts, TlsOptions } from "../../smtp_client/mod.ts";
+import type { connectClient, Timeouts, TlsOptions } from "../../smtp_client/mod.ts";
 import type { DeliveryReporter } from "../delivery_reporter.ts";
 import { RelayFilters } from "./filters.ts";
 import type { Names } from "../routes/mx.ts";
@@ -20,6 +20,8 @@ export interface RelayServiceDeps {
   readonly names: Names & Pick<Resolver, "reverse">;
   /** How long hosts may take. */
   readonly timeouts: Timeouts;
+  /** Opens connections to hosts. */
+  readonly connect: typeof connectClient;
   /** Port of MX hosts. */
   readonly mxPort: number;
   readonly own: OwnHost;
@@ -46,6 +48,7 @@ export function sessionDeps(
     observer: isolate,
     reporter,
     timeouts: deps.timeouts,
+    connect: deps.connect,
     tlsOptions: (target) => tlsOptionsOf(isolate, target.action),
     credentials: (target) => findCredentials(lookup, target),
     hostName: (host) => nameOf(host, deps),
