@@ -7,7 +7,8 @@ import type { Reply } from "./reply.ts";
 import type { Timeouts } from "./timeouts.ts";
 import type { TlsInfo, TlsOptions } from "./tls.ts";
 import { outcomeOf, type TransactionResult } from "./results.ts";
-import { requireTlsObstacle, runTransaction, type Session, type Transaction } from "./transaction.ts";
+import { requireTlsObstacle } from "./prepare.ts";
+import { runTransaction, type Session, type Transaction } from "./transaction.ts";
 
 export interface ClientOptions extends ConnectOptions {
   /** LHLO instead of EHLO, and one reply for each recipient after the data (RFC 2033). */

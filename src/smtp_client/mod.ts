@@ -10,4 +10,16 @@ export { TIMEOUTS, type Timeouts, uniformTimeouts } from "./timeouts.ts";
 export type { TlsInfo, TlsOptions } from "./tls.ts";
 export { tooManyRecipients } from "./too_many.ts";
 export { outcomeOf, type RecipientResult, type TransactionResult } from "./results.ts";
-export { NO_REQUIRETLS_CODE, type Transaction } from "./transaction.ts";
+export {
+  isEightBit,
+  messageRefusal,
+  NO_REQUIRETLS_CODE,
+  type Peer,
+  preparedMail,
+  recipientRefusal,
+  type Refusal,
+  sizeRefusal,
+  type Wanted,
+  type Wire,
+} from "./prepare.ts";
+export type { Transaction } from "./transaction.ts";

@@ -1,9 +1,8 @@
 /** One mail transaction, RFC 5321 §3.3: MAIL, RCPT, DATA, with or without PIPELINING (RFC 2920), SMTP or LMTP (RFC 2033). */
 
-import { type Handling, isAscii } from "../envelope/mod.ts";
 import { type Body, DataEncoder, wireOctets } from "./body.ts";
 import type { Capabilities } from "./capabilities.ts";
-import { isSendable, mailCommand, rcptCommand, type Recipient, type Sender } from "./commands.ts";
+import { rcptCommand, type Recipient } from "./commands.ts";
 import type { Connection } from "./connection.ts";
 import { ClientError, refusedBy } from "./error.ts";
 import { formatReply, type Reply } from "./reply.ts";
@@ -21,13 +20,19 @@ import {
 } from "./results.ts";
 import { BLOCK_OCTETS, type Timeouts } from "./timeouts.ts";
 import { RecipientLimit, tooManyForMessage, tooManyRecipients } from "./too_many.ts";
-import type { TlsInfo } from "./tls.ts";
+import {
+  isEightBit,
+  messageRefusal,
+  preparedMail,
+  recipientRefusal,
+  type Refusal,
+  sizeRefusal,
+  type Wanted,
+} from "./prepare.ts";
 
-export interface Transaction extends Sender {
+export interface Transaction extends Wanted {
   readonly recipients: readonly Recipient[];
   readonly body: Body;
-  /** What the message asks of the server. */
-  readonly handling?: Handling;
 }
 
 /** What a transaction needs of its session. */
@@ -45,19 +50,6 @@ export interface Session {
 /** RCPT commands that are sent before their replies are read. */
 const RCPT_BATCH = 50;
 const TOO_MANY = "Too many recipients refused in this session";
-/** RFC 6531 §3.5. */
-const NO_UTF8 = "SMTPUTF8 is required but the server does not offer it";
-const NO_UTF8_CODE = "5.6.7";
-/** RFC 8689 §4.2.1. */
-export const NO_REQUIRETLS_CODE = "5.7.30";
-
-/** RFC 8689 §4.2.1: why a message with REQUIRETLS must not go by a connection; null when it may. */
-export function requireTlsObstacle(tls: TlsInfo | null, { requireTls }: Capabilities): string | null {
-  if (tls === null) return "REQUIRETLS: the connection to the next host is not under TLS";
-  if (!tls.verified) return "REQUIRETLS: the certificate of the next host is not valid for it";
-  return requireTls ? null : "REQUIRETLS: the next host does not offer it";
-}
-
 /** Runs it to the end. Never rejects: what breaks the connection is in the result, and closes it. */
 export async function runTransaction(session: Session, transaction: Transaction): Promise<TransactionResult> {
   const run = new Run(session, transaction);
@@ -148,42 +140,32 @@ class Run {
   /** What can be refused without asking the server. False when nothing is left to send. */
   async checkLocally(first: Uint8Array): Promise<boolean> {
     const { capabilities } = this.#session;
-    const { recipients, body, sender } = this.#transaction;
-    const { smtpUtf8 = false, utf8Header = false, requireTls = false } = this.#transaction.handling ?? {};
-    if (!isSendable(sender)) return this.#refuseAll("Invalid sender address");
-    const unsafe = requireTls ? requireTlsObstacle(this.#connection.tls, capabilities) : null;
-    if (unsafe !== null) return this.#refuseAll(unsafe, NO_REQUIRETLS_CODE);
-    // RFC 6531 §3.5: without the extension such an address, or such a header, cannot be sent.
-    if ((!isAscii(sender) || utf8Header) && !capabilities.smtpUtf8) return this.#refuseAll(NO_UTF8, NO_UTF8_CODE);
-    // RFC 1870 §5: octets as they are sent. What is too big as it is stored need not be counted.
-    const known = capabilities.size === null || isOver(body.bytes, capabilities);
+    const { recipients, body } = this.#transaction;
+    const { tls } = this.#connection;
+    const refusal = messageRefusal(this.#transaction, { capabilities, tls });
+    if (refusal !== null) return this.#refuseAll(refusal);
+    // What is too big as it is stored need not be counted.
+    const known = capabilities.size === null || sizeRefusal(body.bytes, capabilities) !== null;
     const octets = known ? body.bytes : await wireOctets(body);
-    if (isOver(octets, capabilities)) {
-      return this.#refuseAll("message too large for peer", "5.3.4");
-    }
+    const tooLarge = sizeRefusal(octets, capabilities);
+    if (tooLarge !== null) return this.#refuseAll(tooLarge);
     recipients.forEach(({ address }, index) => {
-      const no = { outcome: "permfail", reply: null, stage: "RCPT" } as const;
-      if (!isSendable(address)) this.#results[index] = { ...no, text: "Invalid recipient address", enhanced: "5.1.3" };
-      else if (!capabilities.smtpUtf8 && !isAscii(address)) {
-        this.#results[index] = { ...no, text: NO_UTF8, enhanced: NO_UTF8_CODE };
-      } else this.#todo.push(index);
+      const no = recipientRefusal(address, capabilities);
+      if (no === null) this.#todo.push(index);
+      else this.#results[index] = { outcome: "permfail", reply: null, stage: "RCPT", ...no };
     });
     this.#answered = this.#todo.length === 0;
-    this.#utf8 = capabilities.smtpUtf8 &&
-      (smtpUtf8 || !isAscii(sender) || this.#todo.some((index) => !isAscii(recipients[index]!.address)));
-    this.#mailLine = mailCommand(this.#transaction, capabilities, {
-      bytes: octets,
-      // What was not looked at may hold anything (RFC 6152 §2).
-      eightBit: body.chunks > 1 || isEightBit(first),
-      utf8: this.#utf8,
-      requireTls,
-    });
+    // What was not looked at may hold anything (RFC 6152 §2).
+    const wire = { octets, eightBit: body.chunks > 1 || isEightBit(first) };
+    const offered = this.#todo.map((index) => recipients[index]!.address);
+    const { line, utf8 } = preparedMail(this.#transaction, offered, capabilities, wire);
+    this.#utf8 = utf8;
+    this.#mailLine = line;
     return this.#todo.length > 0;
   }
 
-  #refuseAll(text: string, enhanced?: string): false {
-    const result: RecipientResult = { outcome: "permfail", text, reply: null, stage: "MAIL" };
-    this.#results.fill(enhanced === undefined ? result : { ...result, enhanced });
+  #refuseAll(refusal: Refusal): false {
+    this.#results.fill({ outcome: "permfail", reply: null, stage: "MAIL", ...refusal });
     this.#answered = true;
     return false;
   }
@@ -382,14 +364,4 @@ class Run {
     const reply = (await this.#ask("RSET\r\n", [this.#session.timeouts.commandMs]))[0]!;
     if (outcomeOf(reply) !== "ok") this.#error ??= refusedBy(reply);
   }
-}
-
-/** RFC 1870 §4: 0 is no limit. */
-function isOver(octets: number, { size }: Pick<Capabilities, "size">): boolean {
-  return size !== null && size > 0 && octets > size;
-}
-
-function isEightBit(bytes: Uint8Array): boolean {
-  for (let index = 0; index < bytes.length; index++) if (bytes[index]! > 127) return true;
-  return false;
 }
