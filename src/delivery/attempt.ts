@@ -1,10 +1,9 @@
 /** One attempt for one envelope: account, loop check, plan, writer. Uses no doors; see serve.ts. */
 
-import type { LocalAction } from "../config/mod.ts";
 import type { Envelope } from "../envelope/mod.ts";
 import type { Observer } from "../events/mod.ts";
 import type { Isolate } from "../isolate/mod.ts";
-import type { Account, DeliverySettings } from "../protocol/mod.ts";
+import type { Account } from "../protocol/mod.ts";
 import type { Accounts } from "./accounts.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { CommandRunner } from "./methods/command.ts";
@@ -13,10 +12,10 @@ import { TIMEOUTS, type Timeouts } from "../smtp_client/mod.ts";
 import { deliverLmtp } from "./methods/lmtp.ts";
 import type { FileWriter } from "./methods/file_writer.ts";
 import type { Plan } from "./plan.ts";
-import { planDelivery } from "./planner.ts";
+import { decide, unknownAction } from "./planner.ts";
 import type { StoredBody } from "../queue_client/mod.ts";
 import type { Delivered } from "./delivered.ts";
-import { DELIVERED, type DeliveryEnd, EX, exited, lookupFailed, LOOPING, thrown } from "./methods/sysexits.ts";
+import { DELIVERED, type DeliveryEnd, lookupFailed, thrown } from "./methods/sysexits.ts";
 
 /** What the daemon has and tests replace. */
 export interface DeliveryDeps {
@@ -66,40 +65,30 @@ export class Attempts {
     const name = envelope.user ?? "";
     const { settings } = this.#isolate;
     const action = settings.actions[envelope.action];
-    if (action === undefined) return { ...exited(EX.TEMPFAIL, `Unknown action "${envelope.action}"`), user: name };
+    if (action === undefined) return { ...unknownAction(envelope), user: name };
     // Not awaited when it is remembered: messages of one turn stay together.
     const looked = this.#accounts.find(envelope.action, name);
     const result = looked instanceof Promise ? await looked : looked;
     if (!result.ok) return { ...lookupFailed(result), user: name };
+    const { account, identity } = result;
     try {
-      const end = await this.#deliver(envelope, { settings, action }, body, result.account, result.identity);
-      return { ...end, user: result.account.name };
+      const scan = new HeaderScan(envelope.dest);
+      scan.feed(body.first);
+      if (!scan.ended && body.chunks > 1) await scanOn(scan, body);
+      const plan = decide(envelope, { settings, action, account, identity }, scan);
+      const end = await this.#write(plan, envelope, identity, { spam: scan.junk }, {
+        trace: encoder.encode(traceLines(envelope)),
+        body: withoutCuts(body, scan.returnPaths),
+      });
+      return { ...end, user: account.name };
     } catch (error) {
-      return { ...thrown(error), user: result.account.name };
+      return { ...thrown(error), user: account.name };
     }
   }
 
   /** Ends commands that still run. */
   stop(reason: string): void {
     this.#commands.stop(reason);
-  }
-
-  async #deliver(
-    envelope: Envelope,
-    { settings, action }: { readonly settings: DeliverySettings; readonly action: LocalAction },
-    body: StoredBody,
-    account: Account,
-    identity: Account,
-  ): Promise<DeliveryEnd> {
-    const scan = new HeaderScan(envelope.dest);
-    scan.feed(body.first);
-    if (!scan.ended && body.chunks > 1) await scanOn(scan, body);
-    if (scan.loop) return LOOPING;
-    const plan = planDelivery(settings, action, envelope, account, identity);
-    return await this.#write(plan, envelope, identity, { spam: scan.junk }, {
-      trace: encoder.encode(traceLines(envelope)),
-      body: withoutCuts(body, scan.returnPaths),
-    });
   }
 
   async #write(

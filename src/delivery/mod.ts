@@ -11,11 +11,12 @@ export {
 } from "./permissions.ts";
 export { HeaderScan } from "./headers.ts";
 export { deliverLmtp } from "./methods/lmtp.ts";
-export { MaildirWriter } from "./methods/maildir.ts";
+export { chosenFolder, MaildirWriter } from "./methods/maildir.ts";
 export { MboxWriter } from "./methods/mbox.ts";
-export { folderName, parseLmtpDestination } from "./planner.ts";
+export { decide, type Deciding, folderName, isPrivileged, parseLmtpDestination, unknownAction } from "./planner.ts";
+export type { LmtpEndpoint, Plan } from "./plan.ts";
 export type { Delivered } from "./delivered.ts";
-export { DeliveryError, EX, EX_FATAL } from "./methods/sysexits.ts";
+export { type DeliveryEnd, DeliveryError, EX, EX_FATAL, lookupFailed } from "./methods/sysexits.ts";
 export { readForward } from "./forward.ts";
 export { DirectWriter, type FileWriter } from "./methods/file_writer.ts";
 export type { DeliveryDeps } from "./attempt.ts";

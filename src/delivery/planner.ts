@@ -5,9 +5,10 @@ import type { LocalAction } from "../config/mod.ts";
 import { type EnvelopeContent, formatMailbox } from "../envelope/mod.ts";
 import type { Account, DeliverySettings } from "../protocol/mod.ts";
 import { type Expanded, expandFormat, expandPath, type FormatValues, sanitise } from "./format.ts";
+import type { HeaderScan } from "./headers.ts";
 import { helperCommand } from "./methods/helper_command.ts";
 import type { LmtpEndpoint, Plan } from "./plan.ts";
-import { type DeliveryEnd, EX, EX_FATAL, exited, quoted } from "./methods/sysexits.ts";
+import { type DeliveryEnd, EX, EX_FATAL, exited, LOOPING, quoted } from "./methods/sysexits.ts";
 
 /** An envelope's `exec` that starts so names a file, not a command. */
 const FILE_TARGET = ">";
@@ -20,6 +21,29 @@ const LMTP_PORT = 25;
 export function isPrivileged(action: LocalAction | undefined, exec: string | undefined): boolean {
   if ((exec ?? "") !== "") return true;
   return action !== undefined && (action.wrapper !== null || action.method.type === "mda");
+}
+
+/** What a delivery goes by: the configuration, and who lookup says the user is. */
+export interface Deciding {
+  readonly settings: DeliverySettings;
+  readonly action: LocalAction;
+  readonly account: Account;
+  readonly identity: Account;
+}
+
+/** Decides what is done for an envelope whose message has the header that was scanned: nothing but the end where it comes round again. Never throws. */
+export function decide(
+  envelope: EnvelopeContent,
+  { settings, action, account, identity }: Deciding,
+  scan: Pick<HeaderScan, "loop">,
+): Plan {
+  if (scan.loop) return { kind: "refused", end: LOOPING };
+  return planDelivery(settings, action, envelope, account, identity);
+}
+
+/** Returns the end of an attempt by an action that is not there. */
+export function unknownAction({ action }: Pick<EnvelopeContent, "action">): DeliveryEnd {
+  return exited(EX.TEMPFAIL, `Unknown action "${action}"`);
 }
 
 /**

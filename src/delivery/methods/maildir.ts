@@ -93,15 +93,12 @@ export class MaildirWriter {
     return `${Math.floor(envelope.createdAt / 1000)}.${envelope.id}.${this.#host}`;
   }
 
-  /** The Maildir to use: `.Junk` for spam, else the sub-address' one if it is there, else the main one. */
-  #folder(who: Identity, { directory, junk, extension, spam }: MaildirTarget): string {
+  #folder(who: Identity, target: MaildirTarget): string {
+    const { directory, junk } = target;
     this.#ensure(who, directory, { junk });
-    if (junk && spam) return `${directory}/.Junk`;
-    if (extension === "") return directory;
-    const sub = `${directory}/.${extension}`;
-    if (!isDirectory(sub)) return directory;
-    this.#ensure(who, sub, { junk: false });
-    return sub;
+    const folder = chosenFolder(target, isDirectory);
+    if (folder === `${directory}/.${target.extension}`) this.#ensure(who, folder, { junk: false });
+    return folder;
   }
 
   #ensure(who: Identity, directory: string, { junk }: { readonly junk: boolean }): void {
@@ -183,6 +180,17 @@ export class MaildirWriter {
     }
     this.#moving.delete(key);
   }
+}
+
+/** Returns the Maildir to use: `.Junk` for spam, else the sub-address' one if it is there, else the main one. */
+export function chosenFolder(
+  { directory, junk, extension, spam }: Pick<MaildirTarget, "directory" | "junk" | "extension" | "spam">,
+  isThere: (path: string) => boolean,
+): string {
+  if (junk && spam) return `${directory}/.Junk`;
+  if (extension === "") return directory;
+  const sub = `${directory}/.${extension}`;
+  return isThere(sub) ? sub : directory;
 }
 
 /** Renames what can be renamed, and opens the folder for its sync. Those that cannot are rejected here. */
