@@ -1,5 +1,6 @@
 /** Puts MACs on what an expansion has decided: without them the queue takes no envelope, and the signer signs nothing. */
 
+import type { Action } from "../config/mod.ts";
 import type { Deliverable } from "../envelope/mod.ts";
 import { EnvelopeMac, SigningMac } from "../mac/mod.ts";
 import type { Expansion, LookupSettings, ToLookup } from "../protocol/mod.ts";
@@ -22,8 +23,7 @@ export class Authoriser {
   ) {
     this.#mac = new EnvelopeMac(envelopeMacKey);
     this.#signing = signingMacKey === undefined ? null : new SigningMac(signingMacKey);
-    const signing = Object.values(actions).filter((action) => action.kind === "relay" && action.dkim);
-    this.#signs = new Set(signing.map(({ name }) => name));
+    this.#signs = signingActions(actions);
   }
 
   /**
@@ -36,7 +36,10 @@ export class Authoriser {
     { own }: { readonly own: boolean },
   ): Expansion | Promise<Expansion> {
     if (!expansion.ok) return expansion;
-    const signing = this.#maySign(question, expansion, { own }) ? this.#signing : null;
+    const about = { origin: question.origin, own };
+    // Most servers sign nothing.
+    const maySign = this.#signs.size > 0 && signingObstacle(about, expansion, this.#signs) === null;
+    const signing = maySign ? this.#signing : null;
     const result = signing === null ? expansion : { ...expansion, grant: signing.of(question.message) };
     const { targets, internal } = result;
     const { message, sender, rcpt, origin } = question;
@@ -47,13 +50,30 @@ export class Authoriser {
     if (targets.length <= TURN_MACS) return { ...result, targets: targets.map(authorise) };
     return inTurns(targets, authorise).then((targets) => ({ ...result, targets }));
   }
+}
 
-  /** What a stranger has sent, and an alias or a `.forward` passes on, keeps its octets; what was submitted here is signed wherever it goes. */
-  #maySign({ origin }: ExpandQuestion, { targets, internal }: Expanded, { own }: { readonly own: boolean }): boolean {
-    if (this.#signs.size === 0) return false;
-    const submitted = own || origin.authenticated;
-    return targets.some(({ action }, index) => this.#signs.has(action) && (submitted || !internal[index]));
-  }
+/** Why a message may not be signed; null when it may. `action`: it goes by no action that signs. */
+export type SigningObstacle = "action" | "stranger";
+
+/**
+ * Returns why the message of an expansion may not be signed. What a stranger has sent, and an alias or a `.forward` passes on, keeps its octets;
+ * what was submitted here is signed wherever it goes.
+ */
+export function signingObstacle(
+  { origin, own }: { readonly origin: Pick<ExpandQuestion["origin"], "authenticated">; readonly own: boolean },
+  { targets, internal }: Pick<Expanded, "targets" | "internal">,
+  signs: ReadonlySet<string>,
+): SigningObstacle | null {
+  const submitted = own || origin.authenticated;
+  const signing = [...targets.keys()].filter((index) => signs.has(targets[index]!.action));
+  if (signing.length === 0) return "action";
+  return submitted || signing.some((index) => !internal[index]) ? null : "stranger";
+}
+
+/** Returns the names of the actions that sign. */
+export function signingActions(actions: Readonly<Record<string, Action>>): ReadonlySet<string> {
+  const signing = Object.values(actions).filter((action) => action.kind === "relay" && action.dkim);
+  return new Set(signing.map(({ name }) => name));
 }
 
 async function inTurns(

@@ -1,5 +1,6 @@
 /** Front door of the lookup folder: the isolate that answers from tables, rules, accounts and DNS. */
 export * from "./accounts.ts";
+export { signingActions, type SigningObstacle, signingObstacle } from "./authorise.ts";
 export * from "./main_client.ts";
 export * from "./logins.ts";
 export * from "./machine.ts";

@@ -26,7 +26,7 @@ export type SigningResult =
 export interface SigningDeps {
   /** Those that sign now. */
   keys(): readonly SigningKeyName[];
-  readonly client: SignerClient;
+  readonly client: Pick<SignerClient, "deadline" | "sign">;
   /** Milliseconds since the epoch. */
   now(): number;
 }

@@ -5,7 +5,7 @@
 
 import { formatMailbox, type MailAuth } from "../envelope/mod.ts";
 import { authenticationResults } from "../mail_auth/authentication_results.ts";
-import { MessageCheck, shownVerdict, summaryOf, type Verdict } from "../mail_auth/check.ts";
+import { MessageCheck, type MessageCheckOptions, shownVerdict, summaryOf, type Verdict } from "../mail_auth/check.ts";
 import type { Dns, DnsAnswer } from "../mail_auth/dns.ts";
 import type { LookupClient } from "./lookup_client.ts";
 import type { Authenticated, Authenticator, AuthenticatorSource, Disposition } from "./message/authentication.ts";
@@ -65,13 +65,9 @@ class MailCheck implements Authenticator {
     this.#deps = deps;
     this.#session = session;
     this.#client = facts.address.replace(/^\[|\]$/g, "");
-    const sender = session.transaction!.sender;
     const trusted = facts.mailAuth?.trusted ?? null;
     this.#check = new MessageCheck({
-      client: this.#client,
-      helo: session.origin!.helo,
-      sender: sender === null ? "" : formatMailbox(sender),
-      receiver: facts.hostname,
+      ...checkedBy(session, facts),
       dns,
       now: deps.now(),
       trusts: trusted === null ? null : (key) =>
@@ -111,8 +107,10 @@ class MailCheck implements Authenticator {
 
   async finish(): Promise<Authenticated> {
     const verdict = await this.#finished();
-    const text = authenticationResults(this.#facts.hostname, shownVerdict(verdict));
-    return { kind: "fields", fields: new TextEncoder().encode(this.#junk ? `${text}X-Spam: Yes\n` : text) };
+    return {
+      kind: "fields",
+      fields: new TextEncoder().encode(resultFields(this.#facts, verdict, { junk: this.#junk })),
+    };
   }
 
   #finished(): Promise<Verdict> {
@@ -127,6 +125,30 @@ class MailCheck implements Authenticator {
       cancel();
     }
   }
+}
+
+/** Returns what the checks of a message go by, of the session that brings it: the client, what it calls itself, the sender, and who receives it. */
+export function checkedBy(
+  { origin, transaction }: Session,
+  { address, hostname }: Pick<ConnectionFacts, "address" | "hostname">,
+): Pick<MessageCheckOptions, "client" | "helo" | "sender" | "receiver"> {
+  const sender = transaction!.sender;
+  return {
+    client: address.replace(/^\[|\]$/g, ""),
+    helo: origin!.helo,
+    sender: sender === null ? "" : formatMailbox(sender),
+    receiver: hostname,
+  };
+}
+
+/** Returns the header fields that a checked message gets, each line with its LF. `junk`: a filter has found it to be junk. */
+export function resultFields(
+  { hostname }: Pick<ConnectionFacts, "hostname">,
+  verdict: Verdict,
+  { junk }: { readonly junk: boolean },
+): string {
+  const text = authenticationResults(hostname, shownVerdict(verdict));
+  return junk ? `${text}X-Spam: Yes\n` : text;
 }
 
 /** The DNS as lookup answers for it. */
