@@ -6,7 +6,7 @@ import { lineOf, type Source } from "./text.ts";
 /** From low to high. A folder imports only what is below it or beside it. */
 const LAYERS: ReadonlyArray<readonly string[]> = [
   ["src/bounded_map.ts", "src/builtin.ts", "src/clock.ts", "src/date.ts"],
-  ["src/net", "src/sockets", "src/kernel"],
+  ["src/net", "src/sockets", "src/kernel", "src/reply_class"],
   ["src/envelope", "src/mac"],
   ["src/events"],
   ["src/config"],
