@@ -1,6 +1,6 @@
 /** What can be checked only when the whole file was read: names that may come late, certificates without a key, no rules. */
 
-import { ADMIN_PLACE, DMARC_REPORTS_PLACE, type Draft } from "./draft.ts";
+import { DMARC_REPORTS_PLACE, type Draft, needsNoName } from "./draft.ts";
 import type { Diagnostic } from "../config/mod.ts";
 import { shown } from "../config/values.ts";
 import { suggestion } from "../config/words.ts";
@@ -53,7 +53,7 @@ export function unusedWarnings(draft: Draft): string[] {
   const warnings: string[] = [];
   for (const [key, { file, line }] of draft.declared) {
     const kind = key.slice(0, key.indexOf(" ")), name = shown(key.slice(kind.length + 1));
-    if (key === ADMIN_PLACE || key === DMARC_REPORTS_PLACE || draft.used.has(key) || (all && kind === "pki")) continue;
+    if (needsNoName(key) || draft.used.has(key) || (all && kind === "pki")) continue;
     warnings.push(
       `${file}:${line}: warning: ${kind === "table" ? `table <${name}>` : `${kind} "${name}"`} is never used`,
     );

@@ -6,6 +6,7 @@ import { parseAcme } from "./acme.ts";
 import type { Context } from "./context.ts";
 import type { SourceLine } from "../config/mod.ts";
 import { DEFERRED_LIMIT, LANGUAGE_LIMITS } from "../config/limits.ts";
+import { SET_PLACES } from "../config/source_line.ts";
 import { isDomainName, isNetwork, parseSize, shown } from "../config/values.ts";
 import { declare, type PkiDraft } from "./draft.ts";
 import { expectCount, parseMdaLimits, parseMtaLimits, parseSchedulerLimits, parseSmtpLimits } from "./limits.ts";
@@ -51,6 +52,7 @@ export function parseBounce({ cursor, draft }: Context, at: SourceLine): void {
     draft.warnings.push(`${at.file}:${at.line}: warning: only the first ${kept} delays of warn-interval are used`);
   }
   draft.bounce.warnIntervalsSeconds = intervals.slice(0, kept);
+  draft.declared.set(SET_PLACES.warnInterval, at);
 }
 
 /** Reads what follows `ca` into the draft. */
@@ -211,6 +213,7 @@ export function parseSrs({ cursor, draft }: Context): void {
     if (key === "") cursor.fail(at, "the srs key is empty");
     draft.srs[which] = key;
     if (which === "backupKey") draft.srs.extra = at;
+    else draft.declared.set(SET_PLACES.srs, at);
   } else if (cursor.acceptKeyword("ttl")) {
     const ttlAt = cursor.peek().at;
     const seconds = expectDelay({ cursor }, "ttl");

@@ -18,6 +18,7 @@ import type {
 } from "../config/mod.ts";
 import { acmePairFile } from "../config/acme.ts";
 import { BUILTIN_TABLES, DEFAULTS } from "../config/defaults.ts";
+import { SET_PLACES } from "../config/source_line.ts";
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -109,6 +110,12 @@ export const DMARC_REPORTS_PLACE = "dmarc reports";
 
 /** The same for the line of the history. */
 export const HISTORY_PLACE = "history";
+
+/** Tells whether a key of `declared` is of something that needs no other line to name it. */
+export function needsNoName(key: string): boolean {
+  const places: readonly string[] = [ADMIN_PLACE, DMARC_REPORTS_PLACE, HISTORY_PLACE, ...Object.values(SET_PLACES)];
+  return places.includes(key) || key.startsWith(SET_PLACES.mtaLimitFor);
+}
 
 /** The key of a declaration in `declared`. */
 export function declaredKey({ kind, name }: Named): string {

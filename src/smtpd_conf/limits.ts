@@ -4,6 +4,7 @@ import { asciiDomain } from "../envelope/mod.ts";
 import type { Context } from "./context.ts";
 import type { Limit, LimitGroup, LimitsOf } from "../config/mod.ts";
 import { LIMITS } from "../config/limits.ts";
+import { SET_PLACES } from "../config/source_line.ts";
 
 /** Reads what follows `mda limit` into the draft. */
 export function parseMdaLimits(context: Context): void {
@@ -23,6 +24,7 @@ export function parseSmtpLimits(context: Context): void {
 /** After `mta limit`. A block for a domain starts as a copy of the default block as it stands here. */
 export function parseMtaLimits(context: Context): void {
   const { cursor, draft } = context;
+  const { at } = cursor.peek();
   let domain: string | null = null;
   if (cursor.acceptKeyword("for")) {
     if (!cursor.expectKeyword("domain")) return;
@@ -39,6 +41,7 @@ export function parseMtaLimits(context: Context): void {
   };
   parseLimits(context, "mta", (key, value) => limits[key] = value, family);
   if (cursor.failed) return;
+  draft.declared.set(domain === null ? SET_PLACES.mtaLimit : `${SET_PLACES.mtaLimitFor}${domain}`, at);
   if (domain === null) draft.mta.limits = limits;
   else draft.domainLimits.set(domain, limits);
 }

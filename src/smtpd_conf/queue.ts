@@ -5,6 +5,7 @@ import type { Context } from "./context.ts";
 import { CREDENTIAL } from "./cursor.ts";
 import type { KeySource, SourceLine } from "../config/mod.ts";
 import { LANGUAGE_LIMITS } from "../config/limits.ts";
+import { SET_PLACES } from "../config/source_line.ts";
 import { parseSize, shown } from "../config/values.ts";
 
 const FILE = "file:";
@@ -12,7 +13,9 @@ const FILE = "file:";
 /** Reads what follows `queue` into the draft. */
 export function parseQueue(context: Context): void {
   const { cursor, draft } = context;
+  const { at } = cursor.peek();
   if (cursor.acceptKeyword("ttl")) {
+    draft.declared.set(SET_PLACES.queueTtl, at);
     draft.queue.ttlSeconds = expectDelay({ cursor }, "ttl") ?? draft.queue.ttlSeconds;
   } else if (cursor.peek().kind === "string" && cursor.peek().text === "reserve") {
     cursor.take();

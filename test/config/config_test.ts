@@ -598,6 +598,32 @@ for (const { text, want, ...input } of warned) {
   });
 }
 
+Deno.test("parseConfig() knows where limits, ttl, warnings and SRS were set last, and takes none of them for unused", () => {
+  const lines = [
+    "mta limit conn-delay-route 1",
+    "mta limit conn-delay-route 2",
+    "mta limit for domain Example.ORG session-mail-max 3",
+    "queue ttl 2d",
+    "bounce warn-interval 1h",
+    "srs key k",
+    "history keep 1d",
+    "match reject",
+  ];
+  const parsed = parse(lines.join("\n"));
+  assert.ok(parsed.ok);
+  const { declared } = parsed.config;
+  const found = Object.fromEntries(Object.entries(declared).map(([key, { line }]) => [key, line]));
+  assert.deepEqual(found, {
+    "mta limit": 2,
+    "mta limit for domain example.org": 3,
+    "queue ttl": 4,
+    "bounce warn-interval": 5,
+    "srs key": 6,
+    history: 7,
+  });
+  assert.deepEqual(parsed.notes, []);
+});
+
 Deno.test("parseConfig() notes what is never used, once and at its line", () => {
   const text = `table t { a }
 table u { a }
