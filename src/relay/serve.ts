@@ -21,6 +21,7 @@ import type { RelayDeps, Siblings } from "./relay_deps.ts";
 import { RouteTable } from "./routes/routes.ts";
 import { Session } from "./session/session.ts";
 import { findCredentials, type RelayServiceDeps, sessionDeps } from "./session/session_deps.ts";
+import { nextSource } from "./routes/source.ts";
 import { firstUsable, fromSource, limitsFor, mxTarget, requiringTls, type Target } from "./routes/target.ts";
 import { splitTask, type Task } from "./tasks.ts";
 
@@ -28,8 +29,6 @@ import { splitTask, type Task } from "./tasks.ts";
 const MAX_IN_FLIGHT_ENVELOPES = 50_000;
 /** How long transactions may go on after the daemon was asked to stop, in ms. */
 const STOP_GRACE_MS = 6_000;
-/** So often a table that gives one local address at a time is asked for another one than those that failed. */
-const SOURCE_ATTEMPTS = 10;
 
 /** Sets the isolate up. Returns when it is ready for jobs. `deps` are what tests replace. */
 export function serveRelay(isolate: Isolate<"relay">, deps: Partial<RelayServiceDeps> = {}): void {
@@ -204,19 +203,13 @@ class RelayService {
   }
 
   async #source(action: RelayAction, avoid: readonly string[]): Promise<RelaySource | null> {
-    const known = new Set(avoid);
+    const ask = async () => (await this.#lookup.ask<"sources">({ type: "sources", action: action.name })).sources;
     try {
-      for (let attempt = 0; attempt < SOURCE_ATTEMPTS; attempt++) {
-        const { sources } = await this.#lookup.ask<"sources">({ type: "sources", action: action.name });
-        const source = sources.find(({ address }) => !known.has(address));
-        if (source !== undefined) return source;
-        // Tables that programs answer for give one address at a time.
-        if (sources.length !== 1) return null;
-      }
+      return await nextSource(ask, avoid);
     } catch (error) {
       if (!(error instanceof PeerGone)) throw error;
+      return null;
     }
-    return null;
   }
 
   #place(task: Task, target: Target): void {
