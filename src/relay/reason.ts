@@ -83,6 +83,9 @@ function reasonOfReply(reply: Reply, text: string, remote: Remote): Reason {
   return { text, ...(enhanced === undefined ? {} : { enhanced }), remote };
 }
 
+/** There is no local address to send from. */
+export const NO_SOURCE: Reason = { text: "could not retrieve source address", enhanced: "4.3.5" };
+
 /** All exchangers were tried: the reason of a task that has none of its own. */
 export const NOTHING_LEFT: Reason = { text: "No exchanger is left to try", enhanced: "4.4.4" };
 

@@ -9,13 +9,13 @@ import type { ControlToRelay, FromLookup, Job, RelaySettings, RelaySource, ToLoo
 import { QueueClient } from "../queue_client/mod.ts";
 import { connectClient, TIMEOUTS } from "../smtp_client/mod.ts";
 import { answerAdmin } from "./admin.ts";
-import { FAMILY_MISMATCH } from "./routes/choose.ts";
+import { reasonBehind } from "./routes/choose.ts";
 import { Deferred } from "./deferred.ts";
 import { DeliveryReporter } from "./delivery_reporter.ts";
 import { Gauges } from "./gauges.ts";
 import { type Exchangers, findExchangers } from "./routes/mx.ts";
 import { ownHost } from "./routes/own.ts";
-import { better, type Reason } from "./reason.ts";
+import { better, NO_SOURCE, type Reason } from "./reason.ts";
 import { Relay, routeName } from "./relay.ts";
 import type { RelayDeps, Siblings } from "./relay_deps.ts";
 import { RouteTable } from "./routes/routes.ts";
@@ -183,7 +183,7 @@ class RelayService {
   async #viaSource(task: Task, target: Target): Promise<void> {
     const source = await this.#source(target.action, task.avoid ?? []);
     if (source !== null) return this.#place(task, fromSource(target, source));
-    const reason = task.reason ?? { text: "could not retrieve source address", enhanced: "4.3.5" };
+    const reason = task.reason ?? NO_SOURCE;
     return await this.#nextHost(task, target, reason);
   }
 
@@ -196,10 +196,7 @@ class RelayService {
   async #detour(task: Task, target: Target, found: Reason): Promise<void> {
     if (target.source === null) return await this.#nextHost(task, target, found);
     const avoid = [...task.avoid ?? [], target.source.address];
-    // That an address is of the wrong family says less than why the others failed.
-    const { reason: old = FAMILY_MISMATCH } = task;
-    const reason = old === FAMILY_MISMATCH ? found : found === FAMILY_MISMATCH ? old : better(old, found);
-    return await this.#viaSource({ ...task, avoid, reason }, target);
+    return await this.#viaSource({ ...task, avoid, reason: reasonBehind(task.reason, found) }, target);
   }
 
   async #source(action: RelayAction, avoid: readonly string[]): Promise<RelaySource | null> {

@@ -1,4 +1,13 @@
 /**
+ * Returns the reason for mail that was not sent from one local address, for `found`, and goes from the next one; `earlier` is that of those before. That
+ * an address is of the wrong family says less than why the others failed.
+ */
+export function reasonBehind(earlier: Reason | undefined, found: Reason): Reason {
+  const old = earlier ?? FAMILY_MISMATCH;
+  return old === FAMILY_MISMATCH ? found : found === FAMILY_MISMATCH ? old : better(old, found);
+}
+
+/**
  * Decides whether a relay opens another connection now, and by which route: connection limits (max-conn-per-…), delays (conn-delay-…), MX preference
  * and routes that are disabled after errors. Pure: state and time in, decision out.
  */
