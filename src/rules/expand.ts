@@ -19,6 +19,7 @@ import {
   targetText,
 } from "../tables/mod.ts";
 import { oncePer } from "./copies.ts";
+import { endAt, ExpansionTree, goalOf, type RoutedDraft, type RoutedOrigin } from "./expansion_tree.ts";
 import { aliasKeys, splitTag, virtualKeys } from "./keys.ts";
 import type { Decision, KnownMailAuth, Subject } from "./match.ts";
 import { errorRefusal, type Refusal, refusals } from "./replies.ts";
@@ -31,6 +32,8 @@ export interface ExpansionRequest {
   readonly rcpt: Mailbox;
   /** Of a message that is checked. */
   readonly mailAuth?: KnownMailAuth;
+  /** The answer is to have the tree. */
+  readonly explain?: boolean;
 }
 
 /** All that expansion may ask. */
@@ -80,6 +83,14 @@ interface Node {
   action: Action | null;
   /** User node whose account was found and whose `.forward` was looked for: what comes out of that runs as this account. */
   account: Account | null;
+  /** Its place in the tree; null where none is asked for, or it is left out of a large one. */
+  readonly drawn: RoutedDraft | null;
+}
+
+/** How a node came about: for the log, and for the tree. */
+interface Via extends RoutedOrigin {
+  /** As `source` of a node. */
+  readonly source: string | null;
 }
 
 type LocalDeliverable = Extract<Deliverable, { agent: "mda" }>;
@@ -100,7 +111,9 @@ export class Expander {
   /** The node that is looked at. */
   #at = 0;
   /** What is still to become nodes of the list that was found last. */
-  #rest: { readonly targets: Iterator<ListTarget>; readonly parent: Node; readonly source: string } | null = null;
+  #rest: { readonly targets: Iterator<ListTarget>; readonly parent: Node; readonly via: Via } | null = null;
+  /** Null where it is not asked for. */
+  readonly #tree: ExpansionTree | null;
   /** Of the list that was found last something could be read, if only that there is nothing in it. */
   #listRead = false;
   /** Something was dropped because it leads back to where it came from. */
@@ -110,10 +123,16 @@ export class Expander {
   constructor(lookups: ExpansionLookups, request: ExpansionRequest) {
     this.#lookups = lookups;
     this.#request = request;
-    this.#insert({ type: "address", mailbox: request.rcpt }, null);
+    this.#tree = request.explain === true ? new ExpansionTree(formatMailbox(request.rcpt)) : null;
+    this.#insert({ type: "address", mailbox: request.rcpt }, null, { how: "recipient", source: null });
   }
 
   run(): Expansion {
+    const expansion = this.#run();
+    return this.#tree === null ? expansion : { ...expansion, routed: this.#tree.root };
+  }
+
+  #run(): Expansion {
     // The list grows while it is walked: first in, first out.
     for (; this.#at < this.#nodes.length || this.#rest !== null; this.#at++) {
       this.#insertRest();
@@ -124,6 +143,7 @@ export class Expander {
       if (refused !== null) return refused;
       if (this.#nodes.length > MAX_NODES) {
         this.#lookups.warn(`Expansion of a recipient has more than ${MAX_NODES} nodes`);
+        endAt(node.drawn, "error", `there are more than ${MAX_NODES} nodes`);
         return this.#refuse("expansionTemporary");
       }
     }
@@ -148,13 +168,17 @@ export class Expander {
   /** A chain that is too long is a loop when something stands in it twice. */
   #tooDeep(node: Node): Refusal {
     for (let one: Node | null = node; one !== null; one = one.parent) {
-      if (leadsBack(one.target, one.parent)) return this.#lost("lead back to themselves", "expansionLoop");
+      if (!leadsBack(one.target, one.parent)) continue;
+      endAt(node.drawn, "looped");
+      return this.#lost("lead back to themselves", "expansionLoop");
     }
+    endAt(node.drawn, "error", `it is more than ${MAX_DEPTH_STEPS} steps away`);
     return this.#lost(`go on for more than ${MAX_DEPTH_STEPS} steps`, "expansionPermanent");
   }
 
-  #fail(error: LookupError, what: string, why: "temporary" | "expansionTemporary"): Refusal {
+  #fail(node: Node, error: LookupError, what: string, why: "temporary" | "expansionTemporary"): Refusal {
     this.#lookups.warn(`${what}: ${error.reason}`);
+    endAt(node.drawn, "error", `${what}: ${error.reason}`);
     return this.#refuse(why);
   }
 
@@ -169,6 +193,7 @@ export class Expander {
       case "pipe":
         return this.#submitCommand(node, target);
       case "error":
+        endAt(node.drawn, "reject", `${target.code} ${target.text}`);
         if (this.#localAction(node).method.type === "forward-only") return this.#refuse("temporary");
         return errorRefusal(target.code, target.text, this.#request.rcpt);
       case "include":
@@ -182,32 +207,38 @@ export class Expander {
     // A bounce to an address that this server wrote: it comes from here, as the forwarded mail did.
     const original = sender === null && isSrs(dest.local) ? this.#lookups.decodeSrs(dest) : null;
     if (original !== null) {
-      this.#insert({ type: "address", mailbox: original }, node);
+      this.#insert({ type: "address", mailbox: original }, node, { how: "srs", source: node.source });
       return null;
     }
     const known = mailAuth === undefined ? {} : { mailAuth };
     const decision = this.#lookups.match({ origin, tls, sender, dest, internal: node.parent !== null, ...known });
-    if (decision.kind === "error") return this.#fail(new LookupError(decision.reason), "Rules", "temporary");
+    this.#drawRule(node, decision);
+    if (decision.kind === "error") return this.#fail(node, new LookupError(decision.reason), "Rules", "temporary");
     if (decision.kind !== "action") {
       this.#blame(node, formatMailbox(dest), decision.kind === "reject" ? "a rule rejects it" : "no rule takes it");
       return this.#refuse(decision.kind === "reject" ? "rejected" : "relayingDenied");
     }
     const action = node.action = this.#lookups.action(decision.name);
     if (action === null) {
-      return this.#fail(new LookupError(`There is no action "${decision.name}"`), "Rules", "temporary");
+      return this.#fail(node, new LookupError(`There is no action "${decision.name}"`), "Rules", "temporary");
     }
     if (action.kind === "relay") {
       this.#submit({ agent: "mta", action: action.name, dest }, node);
       return null;
     }
     if (action.virtual !== null) {
-      const found = this.#insertList(action.virtual, virtualKeys(dest, this.#lookups.delimiter), node);
-      if (found instanceof LookupError) return this.#fail(found, `Table "${action.virtual}"`, "expansionTemporary");
+      const keys = virtualKeys(dest, this.#lookups.delimiter);
+      const found = this.#insertList({ how: "virtual", table: action.virtual }, keys, node);
+      if (found instanceof LookupError) {
+        return this.#fail(node, found, `Table "${action.virtual}"`, "expansionTemporary");
+      }
       if (typeof found !== "boolean") return found;
-      if (!found) this.#blame(node, formatMailbox(dest), `table <${action.virtual}> does not know it`);
-      return found ? null : this.#refuse("unknownUser");
+      if (found) return null;
+      this.#blame(node, formatMailbox(dest), `table <${action.virtual}> does not know it`);
+      endAt(node.drawn, "unknown", `table <${action.virtual}> does not know it`);
+      return this.#refuse("unknownUser");
     }
-    this.#insert({ type: "user", name: tableKey(dest.local) }, node);
+    this.#insert({ type: "user", name: tableKey(dest.local) }, node, { how: "user", source: node.source });
     return null;
   }
 
@@ -218,16 +249,18 @@ export class Expander {
       const keys = action.alias !== null
         ? aliasKeys(name, this.#lookups.delimiter)
         : virtualKeys({ local: name, domain: "" }, this.#lookups.delimiter);
-      const found = this.#insertList(mapping, keys, node);
-      if (found instanceof LookupError) return this.#fail(found, `Table "${mapping}"`, "expansionTemporary");
+      const how = action.alias !== null ? "alias" : "virtual";
+      const found = this.#insertList({ how, table: mapping }, keys, node);
+      if (found instanceof LookupError) return this.#fail(node, found, `Table "${mapping}"`, "expansionTemporary");
       if (typeof found !== "boolean") return found;
       if (found) return null;
     }
     const [user, subAddress] = splitTag(tableKey(name), this.#lookups.delimiter);
     const account = this.#lookups.account(action, user);
-    if (account instanceof LookupError) return this.#fail(account, "Accounts", "temporary");
+    if (account instanceof LookupError) return this.#fail(node, account, "Accounts", "temporary");
     if (account === null) {
       this.#blame(node, user, "there is no such user");
+      endAt(node.drawn, "unknown", "there is no such user");
       return this.#refuse("unknownUser");
     }
     const mailbox: LocalDeliverable = {
@@ -243,12 +276,12 @@ export class Expander {
     const forward: Forward = home ? this.#lookups.forward(account, subAddress) : { kind: "none" };
     if (forward.kind === "refused") {
       const why = forward.temporary ? "expansionTemporary" : "expansionPermanent";
-      return this.#failForward(user, forward.reason, why);
+      return this.#failForward(node, user, forward.reason, why);
     }
     if (home) node.account = account;
     if (forward.kind === "text") {
       const added = this.#insertForward(forward, node);
-      if (typeof added === "string") return this.#failForward(user, added, "expansionTemporary");
+      if (typeof added === "string") return this.#failForward(node, user, added, "expansionTemporary");
       if (added > 0) return null;
     }
     return this.#submitMailbox(mailbox, action, node);
@@ -259,8 +292,14 @@ export class Expander {
     if (source !== null) this.#lookups.warn(`${source}: "${shown(named)}": ${fault}`);
   }
 
-  #failForward(user: string, reason: string, why: "expansionTemporary" | "expansionPermanent"): Refusal {
+  #failForward(
+    { drawn }: Node,
+    user: string,
+    reason: string,
+    why: "expansionTemporary" | "expansionPermanent",
+  ): Refusal {
     this.#lookups.warn(`.forward of user "${user}": ${reason}`);
+    endAt(drawn, "error", `.forward of user "${user}": ${reason}`);
     return this.#refuse(why);
   }
 
@@ -270,7 +309,8 @@ export class Expander {
     if (!file.ok) return `${path}:${file.line}: ${file.fault}`;
     const before = this.#nodes.length;
     for (const { line, target } of file.targets) {
-      if (target.type !== "include") this.#insert(target, node, `${path}:${line}`);
+      const source = `${path}:${line}`;
+      if (target.type !== "include") this.#insert(target, node, { how: "forward", table: source, source });
       else {this.#lookups.warn(
           `${path}:${line}: "${shown(target.path)}": include files are for aliases, this one is ignored`,
         );}
@@ -285,10 +325,14 @@ export class Expander {
     // A user in their own `.forward` asks for a mailbox that the action does not have; that file is what is wrong.
     if (type === "forward-only") {
       this.#blame(node, mailbox.user, `action "${action.name}" has no mailboxes, and delivers to addresses only`);
+      endAt(node.drawn, "error", `action "${action.name}" has no mailboxes, and delivers to addresses only`);
       return this.#refuse("expansionTemporary");
     }
     // The recipient itself has no alias: to the sender there is no such mailbox.
-    if (type === "expand-only") return this.#refuse(node.depth === 1 ? "unknownUser" : "expansionPermanent");
+    if (type === "expand-only") {
+      endAt(node.drawn, "unknown", `action "${action.name}" has no mailboxes, and no alias stands for it`);
+      return this.#refuse(node.depth === 1 ? "unknownUser" : "expansionPermanent");
+    }
     this.#submitLocal(mailbox, action, node);
     return null;
   }
@@ -300,10 +344,12 @@ export class Expander {
       this.#lookups.warn(
         `.forward of user "${account.name}": a ${target.type} may not run with the privileges of root`,
       );
+      endAt(node.drawn, "error", `a ${target.type} may not run with the privileges of root`);
       return this.#refuse("temporary");
     }
     if (action.method.type === "forward-only") {
       this.#blame(node, targetText(target), `action "${action.name}" delivers to addresses only`);
+      endAt(node.drawn, "error", `action "${action.name}" delivers to addresses only`);
       return this.#refuse("temporary");
     }
     if (target.type === "pipe" && account === null) {
@@ -322,6 +368,11 @@ export class Expander {
   }
 
   #submit(deliverable: Deliverable, node: Node): void {
+    const { drawn } = node;
+    if (drawn !== null) {
+      const action = addressAbove(node).action!;
+      Object.assign(drawn, { result: "action", action: action.name, goal: goalOf(action, deliverable) });
+    }
     this.#targets.push(deliverable);
     this.#internal.push(addressAbove(node).parent !== null);
   }
@@ -346,7 +397,7 @@ export class Expander {
       this.#giveWay();
       const next = this.#rest.targets.next();
       if (next.done) this.#rest = null;
-      else this.#insert(next.value, this.#rest.parent, this.#rest.source);
+      else this.#insert(next.value, this.#rest.parent, this.#rest.via);
     }
   }
 
@@ -354,7 +405,11 @@ export class Expander {
    * Inserts the targets of the first key that the table has, the first of them at once. False when there are none. A value that is no list is
    * refused permanently: only a person can mend it, and the sender should get that reply at once.
    */
-  #insertList(table: string, keys: Iterable<string>, parent: Node): boolean | LookupError | Refusal {
+  #insertList(
+    { how, table }: Required<RoutedOrigin>,
+    keys: Iterable<string>,
+    parent: Node,
+  ): boolean | LookupError | Refusal {
     for (const key of keys) {
       const value = this.#lookups.lookup(table, key);
       if (value instanceof LookupError) return value;
@@ -363,15 +418,16 @@ export class Expander {
       if (!list.valid) {
         const fault = targetFault(value) ?? "it is not a list of recipients";
         this.#lookups.warn(`Table "${table}": The value of "${key}" cannot work: ${fault}`);
+        endAt(parent.drawn, "error", `Table "${table}": The value of "${key}" cannot work: ${fault}`);
         return this.#refuse("expansionPermanent");
       }
       const targets = this.#includedTargets(sortTargets(list.targets));
       const first = targets.next();
       // Lists that are there and empty are an alias without targets; without any there is no alias.
       if (first.done) return this.#listRead;
-      const source = `Table "${table}": The value of "${key}"`;
-      this.#insert(first.value, parent, source);
-      this.#rest = { targets, parent, source };
+      const via = { how, table, source: `Table "${table}": The value of "${key}"` };
+      this.#insert(first.value, parent, via);
+      this.#rest = { targets, parent, via };
       return true;
     }
     return false;
@@ -388,19 +444,39 @@ export class Expander {
   }
 
   /** A node that equals an earlier one below the same address is dropped: this also breaks most loops. */
-  #insert(target: ListTarget, parent: Node | null, source: string | null = parent?.source ?? null): void {
+  #insert(target: ListTarget, parent: Node | null, via: Via): void {
     const above = parent === null ? -1 : addressAbove(parent).serial;
     const sameUser = target.type === "user" && parent?.target.type === "user" && target.name === this.#nameOf(parent);
     const key = `${above} ${target.type} ${sameUser} ${runsAs(target, parent)} ${targetText(target)}`;
     if (this.#seen.has(key)) {
-      this.#looped ||= leadsBack(target, parent);
+      const loops = leadsBack(target, parent);
+      this.#looped ||= loops;
+      endAt(this.#draw(target, parent, via), loops ? "looped" : "dropped");
       return;
     }
     if (this.#nodes.length > MAX_NODES) return;
     this.#seen.add(key);
     const depth = parent === null ? 0 : parent.depth + 1;
-    const serial = this.#nodes.length;
-    this.#nodes.push({ target, parent, depth, serial, sameUser, source, action: null, account: null });
+    const serial = this.#nodes.length, drawn = this.#draw(target, parent, via);
+    const { source } = via;
+    this.#nodes.push({ target, parent, depth, serial, sameUser, source, action: null, account: null, drawn });
+  }
+
+  #draw(target: ListTarget, parent: Node | null, via: Via): RoutedDraft | null {
+    if (this.#tree === null || parent === null) return this.#tree?.root ?? null;
+    const { drawn, depth } = parent;
+    return drawn === null ? null : this.#tree.add(drawn, targetText(target), via, depth + 1);
+  }
+
+  /** What the rules say of an address stands in the tree as well. */
+  #drawRule({ drawn }: Node, decision: Decision): void {
+    if (drawn === null) return;
+    if (decision.kind !== "none") {
+      const { file, line } = decision.rule.at;
+      drawn.rule = { file, line };
+    }
+    if (decision.kind === "action") Object.assign(drawn, { result: "action", action: decision.name });
+    else endAt(drawn, decision.kind);
   }
 
   /** The name of a user node: once its account was found, without the sub-address. */
