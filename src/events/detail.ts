@@ -3,7 +3,7 @@
  * reads it: no line of the log has it. docs/events.md documents each field. Never the content of a message, never a secret. Types only.
  */
 
-import type { EnvelopeId, Handling, Mailbox, MessageId, Origin, ReversePath, Routed, Status } from "../envelope/mod.ts";
+import type { EnvelopeId, Handling, Mailbox, Origin, ReversePath, Routed, Status } from "../envelope/mod.ts";
 
 /** Version of all events and their fields, as they are stored. A field that is added keeps it; one whose meaning changes, or that goes, raises it. */
 export const EVENT_SCHEMA_VERSION = 1;
@@ -102,8 +102,6 @@ export interface RefusalDetail {
   readonly routed?: Routed;
   /** The filter that refuses. */
   readonly filter?: FilterNote;
-  /** Of a message whose data was read. */
-  readonly message?: MessageId;
 }
 
 /** Recipients that a refusal names at most. */

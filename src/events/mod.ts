@@ -1,5 +1,6 @@
 /** Front door of the events folder: the types of events, their log lines, and the statistics that are counted from them. */
 export * from "./detail.ts";
+export * from "./dialogue.ts";
 export * from "./duration.ts";
 export * from "./json.ts";
 export * from "./log.ts";

@@ -74,7 +74,6 @@ export const refusalDetail: Check<RefusalDetail> = record<RefusalDetail>({
   rcpts: list(word, MAX_REFUSED_RCPTS),
   routed: optional(routed),
   filter: optional(filterNote),
-  message: optional(messageId),
 });
 
 export const attemptDetail: Check<AttemptDetail> = record<AttemptDetail>({

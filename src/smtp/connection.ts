@@ -18,11 +18,13 @@ import {
   type Receiver,
   type Refuse,
 } from "./message/incoming.ts";
+import { messageDetail } from "./message/recorded.ts";
 import { Reception } from "./message/reception.ts";
 import type { Host, SessionFilters } from "./filter/session_filters.ts";
 import { isChecked } from "./mail_check.ts";
 import { ProgressTimer } from "./progress_timer.ts";
 import { ReplyBuffer } from "./reply_buffer.ts";
+import { SessionDialogue } from "./session_dialogue.ts";
 import { maybeSecret, step, takes } from "./session/session.ts";
 import {
   type ClientIdentity,
@@ -89,6 +91,8 @@ export class Connection implements Host {
   readonly #reception: Reception;
   readonly #progress: ProgressTimer;
   readonly #stage = new ConnectionStage();
+  /** Null where the history does not record. */
+  readonly #dialogue: SessionDialogue | null;
   #reading: Reading = "on";
   /** The id of the message that the transaction will make: what lookup decides about its recipients holds for that message alone. */
   #message: MessageId | null = null;
@@ -109,6 +113,9 @@ export class Connection implements Host {
     this.#progress = new ProgressTimer(deps.steady());
     this.#replies = new ReplyBuffer(facts.session, deps);
     this.#reception = new Reception(() => this.#beginMessage());
+    this.#dialogue = facts.history === undefined
+      ? null
+      : new SessionDialogue(facts.session, deps.emit, () => deps.steady());
     this.#filters = filters === null ? null : filters(this);
   }
 
@@ -300,8 +307,11 @@ export class Connection implements Host {
     const stored = this.#reception.finish()!;
     const from = this.session.transaction?.sender ?? null;
     const { session } = this.facts;
-    const { message, bytes, mailAuth } = stored;
-    this.#apply({ on: "committed", message, bytes, ...(mailAuth === null ? {} : { mailAuth }) });
+    const { message, bytes, mailAuth, accepted } = stored;
+    const detail = accepted === null
+      ? {}
+      : { detail: messageDetail(accepted, { durableAt: this.#deps.now(), filters: this.#filters?.notes.all ?? [] }) };
+    this.#apply({ on: "committed", message, bytes, ...(mailAuth === null ? {} : { mailAuth }), ...detail });
     for (const { id, to } of stored.named) {
       this.#deps.emit({ type: "smtp-envelope", session, envelope: id, from, to });
     }
@@ -375,10 +385,11 @@ export class Connection implements Host {
     const now = takes(this.facts, this.session, command);
     this.#input.waiting = now ? null : command;
     if (!now) return false;
-    if (this.#deps.traces("smtp")) {
+    if (this.#dialogue !== null || this.#deps.traces("smtp")) {
       // What follows a 334 is a secret.
       const line = maybeSecret(this.session, command) ? "********" : command.line;
-      logTrace(this.#deps, "smtp", `${this.facts.session}: <<< ${line}`);
+      this.#dialogue?.command(line);
+      if (this.#deps.traces("smtp")) logTrace(this.#deps, "smtp", `${this.facts.session}: <<< ${line}`);
     }
     if (this.#filters === null) this.#apply({ on: "command", command, more: this.more });
     else this.#filters.command(command);
@@ -418,7 +429,16 @@ export class Connection implements Host {
     const tls = this.session.ciphers !== null;
     const checked = this.#deps.reconsider !== undefined && isChecked(this.session, this.facts);
     const mailAuth = checked ? { mailAuth: "unknown" } as const : {};
-    this.#deps.expand(this, slot, { message, origin: this.session.origin!, tls, sender, rcpt, ...mailAuth });
+    const explain = this.facts.history === undefined ? {} : { explain: true };
+    this.#deps.expand(this, slot, {
+      message,
+      origin: this.session.origin!,
+      tls,
+      sender,
+      rcpt,
+      ...mailAuth,
+      ...explain,
+    });
   }
 
   /** The transaction is over, and no message came of it. */
@@ -443,8 +463,10 @@ export class Connection implements Host {
   #perform(effect: Effect): void {
     switch (effect.do) {
       case "reply":
+        this.#dialogue?.reply(effect.text);
         return this.#replies.add(effect.text);
       case "emit":
+        this.#dialogue?.happened(effect.event);
         return this.#deps.emit(effect.event);
       case "expand":
         return this.#expand(effect);
@@ -504,6 +526,7 @@ export class Connection implements Host {
   }
 
   #logEnd(reason: string): void {
+    this.#dialogue?.end({ failed: reason === "timeout" || reason.startsWith("io-error") });
     this.#deps.emit({
       type: "smtp-disconnected",
       session: this.facts.session,

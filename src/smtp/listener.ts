@@ -146,9 +146,16 @@ export function connectionFacts(
     loopback: listener.proxyV2 ? isLoopback(address) : listener.local && !listener.socket,
     maxMessageBytes: settings.maxMessageBytes,
     room,
+    ...(settings.shared.recording === true
+      ? { history: { refs: settings.refs === true, listener: nameOf(listener) } }
+      : {}),
     // Programs of this machine hand in what their users wrote.
     maxErrors: listener.socket ? 0 : settings.maxErrors,
   };
+}
+
+function nameOf(listener: Listener): string {
+  return listener.socket ? listener.address : endpoint(listener);
 }
 
 function isLoopback(address: string): boolean {

@@ -22,17 +22,20 @@ const NOT_NOW: Extract<Expansion, { ok: false }> = { ok: false, code: 451, text:
  */
 export async function reconsider(
   lookup: Pick<LookupClient, "expand">,
-  { session, message, mailAuth }: {
+  { session, message, mailAuth, explain = false }: {
     readonly session: Session;
     readonly message: MessageId;
     readonly mailAuth: MailAuth;
+    /** The answers are to have the trees of the expansions. */
+    readonly explain?: boolean;
   },
 ): Promise<Session | ReconsideredRefusal> {
   const transaction = session.transaction!;
   const tls = session.ciphers !== null, origin = session.origin!, { sender } = transaction;
   const ask = ({ rcpt }: Accepted) =>
     new Promise<Expansion>((resolve) => {
-      lookup.expand({ message, origin, tls, sender, rcpt, mailAuth }, resolve, () => resolve(NOT_NOW));
+      const question = { message, origin, tls, sender, rcpt, mailAuth, ...(explain ? { explain } : {}) };
+      lookup.expand(question, resolve, () => resolve(NOT_NOW));
     });
   const before = recipients(transaction);
   let refusal: ReconsideredRefusal | null = null;
@@ -55,9 +58,10 @@ export async function reconsider(
 
 /** Returns what decides anew about recipients where rules look at what messages were found to be; nothing where none does. */
 export function reconsidering(
-  { rulesSeeMailAuth }: Pick<SmtpSettings, "rulesSeeMailAuth">,
+  { rulesSeeMailAuth, shared }: Pick<SmtpSettings, "rulesSeeMailAuth" | "shared">,
   lookup: Pick<LookupClient, "expand">,
 ): Pick<MessageDeps, "reconsider"> {
   if (rulesSeeMailAuth !== true) return {};
-  return { reconsider: (session, message, mailAuth) => reconsider(lookup, { session, message, mailAuth }) };
+  const explain = shared.recording === true;
+  return { reconsider: (session, message, mailAuth) => reconsider(lookup, { session, message, mailAuth, explain }) };
 }

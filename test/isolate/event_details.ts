@@ -92,7 +92,6 @@ export const REFUSAL_DETAIL: RefusalDetail = {
   rcpts: ["a@x.test"],
   routed: ROUTED,
   filter: { filter: "f", kind: "program", phase: "rcpt-to", decision: "reject", text: "550 no" },
-  message: msgid("0a0b0c0d"),
 };
 
 export const ATTEMPT_DETAILS: readonly AttemptDetail[] = [

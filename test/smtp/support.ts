@@ -171,6 +171,8 @@ export interface WorldOptions {
   readonly filter?: (message: SessionToFilter, channel: FakeChannel<SessionToFilter, FilterToSession>) => void;
   /** Whose turn it is next: at once, in a microtask, unless set otherwise. */
   readonly soon?: (run: () => void) => void;
+  /** Whether a key is in a table that filters look at. */
+  readonly test?: (question: Extract<ToLookup, { type: "test" }>) => boolean;
   readonly traces?: readonly Trace[];
   readonly authenticators?: readonly AuthenticatorSource[];
 }
@@ -282,6 +284,9 @@ export class World {
         const { call, user, sender } = message;
         const result = sender?.local === user ? "ok" : sender?.local === "later" ? "tempfail" : "permfail";
         channel.onmessage({ type: "may-send", call, result });
+      } else if (message.type === "test") {
+        const found = options.test?.(message);
+        if (found !== undefined) channel.onmessage({ type: "tested", call: message.call, found });
       } else if (message.type === "listener-name") {
         const { call, address } = message;
         channel.onmessage({ type: "listener-name", call, name: OWN_NAMES[address] ?? null });

@@ -94,6 +94,9 @@ export class FilteredMessage implements Receiver {
   get named() {
     return this.#inner.named;
   }
+  get accepted() {
+    return this.#inner.accepted;
+  }
   get bytes(): number {
     return this.#inner.bytes;
   }

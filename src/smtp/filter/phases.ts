@@ -3,7 +3,7 @@
  * that means for the session is not known here; see session_filters.ts. Which filter is next is decided in chain.ts.
  */
 
-import { logTrace, type Observer } from "../../events/mod.ts";
+import { type FilterNote, logTrace, type Observer } from "../../events/mod.ts";
 import type { FilterDecision, FilterEvent, FilterPhaseName } from "../../protocol/mod.ts";
 import type { FilterStep } from "../../config/mod.ts";
 import type { Verb } from "../session/command.ts";
@@ -41,12 +41,17 @@ export interface ListenerFilters {
 /** What is called in the course of a phase. */
 export interface PhaseHooks {
   report(event: FilterEvent, params: string): void;
+  /** A filter has decided or reported something; absent where nothing is recorded. */
+  readonly noted?: (note: FilterNote) => void;
   /** Something was done for the session. */
   progress(): void;
 }
 
 /** How a phase is called in filter-response. */
 const RESPONSE_NAME: Partial<Record<FilterPhaseName, string>> = { connect: "connected", starttls: "tls" };
+
+/** Characters of a filter's text that the history is told. */
+const MAX_NOTE_CHARS = 1024;
 
 /** A phase on its way through the chain. */
 interface Running {
@@ -116,6 +121,16 @@ export class Phases {
     });
   }
 
+  /** Tells the history who has decided the phase. */
+  #record(phase: FilterPhaseName, { by, response }: Extract<Next, { do: "end" }>): void {
+    const step = by === undefined ? undefined : this.#filters.steps[by];
+    if (step === undefined) return;
+    const [decision = "", ...rest] = response.split("|"), text = rest.join("|").slice(0, MAX_NOTE_CHARS);
+    const shown = text === "" ? {} : { text: phase === "auth" && decision === "rewrite" ? "********" : text };
+    const kind = step.kind === "builtin" ? "builtin" : "program";
+    this.#hooks.noted?.({ filter: step.name, kind, phase, decision: decision as FilterNote["decision"], ...shown });
+  }
+
   #note(phase: FilterPhaseName, { by, response }: Extract<Next, { do: "end" }>): void {
     const { noted } = this.#deps;
     if (noted === undefined) return;
@@ -133,7 +148,10 @@ export class Phases {
     const running = this.#running;
     if (running === null) return;
     const { phase, param } = running.query;
-    for (const { name, text } of what.reports) this.#hooks.report("filter-report", `builtin|${name}|${text}`);
+    for (const { name, text } of what.reports) {
+      this.#hooks.report("filter-report", `builtin|${name}|${text}`);
+      this.#hooks.noted?.({ filter: name, kind: "builtin", phase, decision: "report", text });
+    }
     if (what.do === "end") {
       this.#running = null;
       if (this.#deps.traces("filters")) {
@@ -142,6 +160,7 @@ export class Phases {
         logTrace(this.#deps, "filters", `${this.#session.id}: ${phase}: ${response}`);
       }
       this.#note(phase, what);
+      if (this.#hooks.noted !== undefined) this.#record(phase, what);
       if (what.noReply !== undefined) this.#warnOf(what.noReply, phase, running.at);
       this.#hooks.report("filter-response", `${RESPONSE_NAME[phase] ?? phase}|${what.response}`);
       running.done(what.decision);

@@ -1,10 +1,11 @@
 /**
  * What stands between a session and its filters: holds the session while a phase goes through the chain, reports to the programs what happens, and
- * lets a message flow through them. One per session, and only where the listener has filters. Decides nothing itself; see phases.ts.
+ * lets a message flow through them. One per session, and only where the listener has filters. Decides nothing itself; see phases.ts. It is long because it follows
+ * a session through all its steps.
  */
 
 import { type EnvelopeId, formatMailbox, type MessageId } from "../../envelope/mod.ts";
-import type { Observer } from "../../events/mod.ts";
+import type { FilterNote, Observer } from "../../events/mod.ts";
 import type { FilterDecision, FilterEvent, FilterPhaseName } from "../../protocol/mod.ts";
 import { parsePath, writtenPath } from "../session/address.ts";
 import type { Command } from "../session/command.ts";
@@ -30,6 +31,7 @@ import {
 import type { ChainDecision, View } from "./chain.ts";
 import { CommitPhase } from "./commit_phase.ts";
 import type { Filtered } from "./filter_client.ts";
+import { FilterNotes } from "./filter_notes.ts";
 import { ADDED_LIMIT_OCTETS, FilteredMessage } from "./message.ts";
 import { type ListenerFilters, PHASE_OF, Phases, REWRITABLE } from "./phases.ts";
 import { type KnownTransaction, reportsOf, rollback, senderKey, type SentCommand } from "./reports.ts";
@@ -89,6 +91,8 @@ export class SessionFilters implements Filtered {
   /** The same, where it goes through filters line by line. */
   #message: FilteredMessage | null = null;
   #over = false;
+  /** For the history; filled where it records. */
+  readonly notes = new FilterNotes();
   /** Filters know of the session. */
   #announced = false;
 
@@ -108,6 +112,7 @@ export class SessionFilters implements Filtered {
     this.#phases = new Phases(filters, this, deps, {
       report: (event, params) => this.#event(event, params),
       progress: () => host.wake({ progress: true }),
+      ...(facts.history === undefined ? {} : { noted: (note: FilterNote) => this.notes.add(note) }),
     });
     this.#commit = new CommitPhase({
       report: (event, params) => this.#event(event, params),
@@ -166,8 +171,9 @@ export class SessionFilters implements Filtered {
     const confirmation = confirmed === "temporary" ? "error" : confirmed;
     this.#event("link-connect", `${rdns}|${confirmation}|${this.#source}|${this.#filters.destination}`);
     this.#ask("connect", `${rdns}|${this.#facts.address}`, (decision) => {
-      if (decision.kind === "refuse") this.#host.apply({ on: "turned-away", rdns, ...decision });
-      else {
+      if (decision.kind === "refuse") {
+        this.#host.apply({ on: "turned-away", rdns, ...decision, ...this.notes.refusing });
+      } else {
         if (decision.kind === "junk") this.#junk = true;
         this.#host.apply(connectedBy(identity));
       }
@@ -189,7 +195,7 @@ export class SessionFilters implements Filtered {
     this.#ask(phase, path ? address : command.argument, (decision) => {
       switch (decision.kind) {
         case "refuse":
-          return this.#host.apply({ on: "filtered", line: command.line, text: decision.text, close: decision.close });
+          return this.#host.apply({ ...decision, on: "filtered", line: command.line, ...this.notes.refusing });
         case "rewrite":
           return this.#begin(REWRITABLE.has(phase) ? { ...command, argument: decision.value.trim() } : command, run);
         case "junk":
@@ -287,7 +293,8 @@ export class SessionFilters implements Filtered {
       // The queue may have given the message up meanwhile.
       if (kind !== "refuse") return this.#host.apply(this.#receiver?.outcome() ?? decision);
       const { text, close } = rest as Extract<ChainDecision, { kind: "refuse" }>;
-      this.#host.apply({ on: "filtered", line: "DATA", text, close, ...(mailAuth === null ? {} : { mailAuth }) });
+      const known = mailAuth === null ? {} : { mailAuth };
+      this.#host.apply({ on: "filtered", line: "DATA", text, close, ...known, ...this.notes.refusing });
     });
   }
 
@@ -316,6 +323,7 @@ export class SessionFilters implements Filtered {
     this.#transaction = null;
     this.#receiver = null;
     this.#message = null;
+    this.notes.endTransaction();
     this.#commit.end();
   }
 

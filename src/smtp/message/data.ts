@@ -132,6 +132,11 @@ export class DataReader {
     return this.#header.utf8;
   }
 
+  /** With `watchMessageId`, once the header section is over. */
+  get messageId(): string {
+    return this.#header.messageId;
+  }
+
   /** `TLS-Required: No`, RFC 8689 §3. */
   get tlsOptional(): boolean {
     return this.#header.tlsOptional;

@@ -9,6 +9,7 @@ import { isAscii } from "../../envelope/mod.ts";
 import { missingDomains } from "./complete.ts";
 import { masqueraded } from "./masquerade.ts";
 import { type Completion, is } from "./completion.ts";
+import { lineText } from "../session/command.ts";
 import { ResentBlock, resentField } from "./resent.ts";
 
 /** The n-th Received field is one too many. */
@@ -18,6 +19,8 @@ export const MAX_FIELD_NAME_OCTETS = 1023;
 export const MAX_ADDRESS_FIELD_OCTETS = 65535;
 /** Octets of the whole section as the client sent it, line ends counted once. RFC 5322 has no limit. */
 export const MAX_HEADER_OCTETS = 262_144;
+/** Octets of a Message-ID that is found out; of a longer one, these. RFC 5322 §2.1.1 has no longer line. */
+const MAX_MESSAGE_ID_OCTETS = 998;
 
 /** A buffer that grows at its end; `length` octets of it are in use. */
 export interface Assembly {
@@ -36,6 +39,8 @@ export interface HeaderOptions {
   readonly completion: Completion | null;
   /** Whether there is anything beyond ASCII is to be found out. */
   readonly watchUtf8?: boolean;
+  /** The Message-ID is to be found out. */
+  readonly watchMessageId?: boolean;
   /** Is shown each line as it came, with its LF, before anything is changed; the blank line is the last, or what is no field. */
   readonly onLine?: (line: Uint8Array) => void;
   /** Tells of a whole field Authentication-Results whether it is forged; absent where mail is not checked. */
@@ -58,6 +63,10 @@ export class HeaderSection {
   #first = true;
   /** With `watchUtf8`: a line of it is not ASCII. */
   utf8 = false;
+  /** With `watchMessageId`: the first Message-ID, with its brackets; "" for none. */
+  messageId = "";
+  /** The line before was one of the Message-ID that is kept. */
+  #inMessageId = false;
   #octets = 0;
   #hops = 0;
   /** Fields `TLS-Required`, and those that say `No`. */
@@ -70,15 +79,20 @@ export class HeaderSection {
   readonly #to: Assembly;
   readonly #completion: Completion | null;
   readonly #watchUtf8: boolean;
+  readonly #watchMessageId: boolean;
   readonly #onLine: HeaderOptions["onLine"];
   readonly #isForged: HeaderOptions["isForged"];
 
-  constructor(to: Assembly, { completion, watchUtf8 = false, onLine, isForged }: HeaderOptions) {
+  constructor(
+    to: Assembly,
+    { completion, watchUtf8 = false, watchMessageId = false, onLine, isForged }: HeaderOptions,
+  ) {
     this.#to = to;
     this.#onLine = onLine;
     this.#isForged = isForged;
     this.#completion = completion;
     this.#watchUtf8 = watchUtf8;
+    this.#watchMessageId = watchMessageId;
     this.settled = to.length;
   }
 
@@ -113,7 +127,11 @@ export class HeaderSection {
     const first = this.#first;
     this.#first = false;
     if (folded ? first : !isField && !(first && isFromLine(to.buffer, start))) return this.#noField(start);
-    if (folded) return this.#drain(start);
+    if (folded) {
+      if (this.#inMessageId) this.#readMessageId(start);
+      return this.#drain(start);
+    }
+    this.#inMessageId = false;
     if (!isField) return this.#begin(start, "other");
     // A name that no line could hold (RFC 5322 §2.1.1) is a fault of the program that submits it.
     if (this.#completion !== null && colon - start > MAX_FIELD_NAME_OCTETS) return this.#fail("malformed");
@@ -221,7 +239,10 @@ export class HeaderSection {
         return is(buffer, start, "resent-to") || is(buffer, start, "resent-cc") ? "address" : "other";
       case 10:
         if (is(buffer, start, "resent-bcc")) return "bcc";
-        this.#hasMessageId ||= is(buffer, start, "message-id");
+        if (!this.#hasMessageId && is(buffer, start, "message-id")) {
+          this.#hasMessageId = true;
+          if (this.#watchMessageId) this.#readMessageId(colon + 1);
+        }
         return "other";
       case 11:
         return is(buffer, start, "resent-from") ? "address" : "other";
@@ -233,6 +254,14 @@ export class HeaderSection {
       default:
         return "other";
     }
+  }
+
+  /** Takes what stands from `start` to the end of the line for the Message-ID, or for more of it. */
+  #readMessageId(start: number): void {
+    this.#inMessageId = true;
+    const { buffer, length } = this.#to;
+    const most = MAX_MESSAGE_ID_OCTETS - this.messageId.length;
+    this.messageId += lineText(buffer, start, Math.min(length - 1, start + most)).trim();
   }
 
   #readTlsRequired(colon: number): void {
@@ -316,7 +345,9 @@ export class HeaderSection {
       append(this.#to, `From: <${from}>\n`);
     }
     if (!this.#hasDate) append(this.#to, `Date: ${fields.date()}\n`);
-    if (!this.#hasMessageId) append(this.#to, `Message-ID: ${fields.messageId()}\n`);
+    if (this.#hasMessageId) return;
+    this.messageId = fields.messageId();
+    append(this.#to, `Message-ID: ${this.messageId}\n`);
   }
 
   /** Puts text at `place` and moves what stands there. Returns its octets. */

@@ -13,7 +13,7 @@ import { isForged } from "../../mail_auth/authentication_results.ts";
 import { HeaderField } from "../../mail_auth/header_fields.ts";
 import { MessageBuffer } from "./message_buffer.ts";
 import { DataReader } from "./data.ts";
-import { envelopesOf, recipients } from "../session/envelopes.ts";
+import { type Envelopes, envelopesOf, recipients } from "../session/envelopes.ts";
 import type { Authentication } from "./authentication.ts";
 import type { Completion } from "./completion.ts";
 import { append } from "./header.ts";
@@ -55,11 +55,24 @@ export interface MessagePolicy {
   readonly masquerade: boolean;
 }
 
+/** What became of a message in the commit, for the history. */
+export interface AcceptedParts {
+  readonly session: Session;
+  readonly envelopes: Envelopes;
+  readonly handling: Handling | null;
+  /** "" where it has none. */
+  readonly messageId: string;
+  /** When its data began, in milliseconds since the epoch. */
+  readonly begunAt: number;
+}
+
 /** What takes a message from the client's bytes to the queue. */
 export interface Receiver {
   readonly message: MessageId;
   /** The last envelope of each recipient, once the message has been committed. */
   readonly named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[];
+  /** What the history is told of it, once it has been committed; null where nothing is recorded. */
+  readonly accepted: AcceptedParts | null;
   /** Octets given to the queue. */
   readonly bytes: number;
   /** What the message was found to be, once it has been committed; null where it was not checked. */
@@ -134,6 +147,9 @@ export class IncomingMessage implements Receiver {
   readonly front: string;
   /** The last envelope of each recipient, once the message has been committed. */
   named: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[] = [];
+  accepted: AcceptedParts | null = null;
+  readonly #begunAt: number;
+  readonly #records: boolean;
   readonly #buffer: MessageBuffer;
   readonly #reader: DataReader;
   readonly #deps: MessageDeps;
@@ -162,7 +178,8 @@ export class IncomingMessage implements Receiver {
     this.#deps = deps;
     this.#authentication = authentication;
     const { origin, esmtp, ciphers, verified, transaction } = session;
-    const at = deps.now();
+    const at = this.#begunAt = deps.now();
+    this.#records = facts.history !== undefined;
     this.#buffer = new MessageBuffer(message, deps.queue, { frontFollows: authentication !== null });
     const { smtpUtf8 } = transaction!;
     this.front = front + receivedField({
@@ -186,6 +203,7 @@ export class IncomingMessage implements Receiver {
       chunked: session.phase === "chunk",
       completion: bare ? null : completionOf(session, facts, policy, deps),
       watchUtf8: smtpUtf8,
+      watchMessageId: this.#records,
       ...(bare || forgedFor(facts) === null ? {} : { isForged: forgedFor(facts)! }),
       ...(shows ? { onLine: (line: Uint8Array) => authentication.received(line) } : {}),
     });
@@ -300,18 +318,22 @@ export class IncomingMessage implements Receiver {
 
   #commit(session: Session, front?: Uint8Array<ArrayBuffer>): void {
     this.#state = "committed";
-    const transaction = session.transaction!;
+    const transaction = session.transaction!, handling = this.#handling(transaction);
     const envelopes = envelopesOf({
       message: this.message,
       sender: transaction.sender,
       origin: session.origin!,
       accepted: recipients(transaction),
       createdAt: this.#deps.now(),
-      handling: this.#handling(transaction),
+      handling,
       mailAuth: this.mailAuth,
       newId: this.#deps.newEnvelopeId,
     });
     this.named = envelopes.last;
+    if (this.#records) {
+      const { messageId } = this.#reader;
+      this.accepted = { session, envelopes, handling, messageId, begunAt: this.#begunAt };
+    }
     this.#buffer.commit(envelopes.all, front);
   }
 

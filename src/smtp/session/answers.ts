@@ -1,7 +1,7 @@
 /** The replies of a session: with refusals their line in the log, and the last reply before it closes. Pure, as session.ts. */
 
 import { MAX_MESSAGE_ENVELOPES } from "../../protocol/smtp_queue.ts";
-import type { ConnectionFacts, Effect, Session, Step } from "./state.ts";
+import type { ConnectionFacts, Effect, Refused, Session, Step } from "./state.ts";
 import { bracketed } from "../message/received.ts";
 import { printable, REPLY } from "./reply.ts";
 
@@ -11,17 +11,15 @@ export function reply(text: string): Effect {
 }
 
 /** A 4xx or 5xx reply to a command, with its line in the log. */
-export function refusal(facts: ConnectionFacts, line: string, text: string): readonly Effect[] {
-  return [reply(text), {
-    do: "emit",
-    event: {
-      type: "smtp-failed-command",
-      session: facts.session,
-      command: line,
-      reply: text,
-      address: facts.address,
-    },
-  }];
+export function refusal(facts: ConnectionFacts, line: string, text: string, about?: Refused): readonly Effect[] {
+  const event = {
+    type: "smtp-failed-command",
+    session: facts.session,
+    command: line,
+    reply: text,
+    address: facts.address,
+  } as const;
+  return [reply(text), about === undefined ? { do: "emit", event } : { do: "emit", event, about }];
 }
 
 /** Returns whether a reply can be sent: none during a handshake, and none in clear where TLS comes first. */
@@ -33,7 +31,7 @@ export function canSpeak(facts: ConnectionFacts, session: Session): boolean {
 export interface LastWord {
   /** As in the log. */
   readonly reason: string;
-  readonly log: "bad-input" | { readonly command: string };
+  readonly log: "bad-input" | { readonly command: string; readonly about?: Refused | undefined };
 }
 
 /**
@@ -41,7 +39,9 @@ export interface LastWord {
  * logged, during a handshake; where TLS comes first and has not begun, the log has what the client could not be sent.
  */
 export function closeWith(facts: ConnectionFacts, session: Session, text: string, { reason, log }: LastWord): Step {
-  const last = log === "bad-input" ? [reply(text), badInput(facts, text)] : refusal(facts, log.command, text);
+  const last = log === "bad-input"
+    ? [reply(text), badInput(facts, text)]
+    : refusal(facts, log.command, text, log.about);
   const effects: Effect[] = last.filter((effect) =>
     effect.do === "reply" ? canSpeak(facts, session) : session.phase !== "handshake"
   );
@@ -66,24 +66,25 @@ export function settle(facts: ConnectionFacts, session: Session): Step {
   for (; done < transaction.pending.length; done++) {
     const { rcpt, dsn, line, result } = transaction.pending[done]!;
     if (result === null) break;
-    if (typeof result === "string") effects.push(...refusal(facts, line, result));
+    if (typeof result === "string") effects.push(...refusal(facts, line, result, { rcpt }));
     // Accepting mail that goes nowhere would lose it.
-    else if (result.ok && result.targets.length === 0) effects.push(...refusal(facts, line, REPLY.temporaryMail));
-    // Each of them is an envelope, and a message has only so many.
+    else if (result.ok && result.targets.length === 0) {
+      effects.push(...refusal(facts, line, REPLY.temporaryMail, { rcpt }));
+    } // Each of them is an envelope, and a message has only so many.
     else if (result.ok && targets + result.targets.length > MAX_MESSAGE_ENVELOPES) {
-      effects.push(...refusal(facts, line, REPLY.tooManyRecipients));
+      effects.push(...refusal(facts, line, REPLY.tooManyRecipients, { rcpt }));
     } else if (result.ok) {
       list = { rcpt: rcpt!, dsn, expansion: result, before: list };
       count++;
       targets += result.targets.length;
       effects.push(reply(REPLY.rcptOk));
     } else {
-      const text = foreignReply(result.code, result.text);
+      const text = foreignReply(result.code, result.text), about = { rcpt, routed: result.routed };
       if (text.startsWith("421")) {
-        const last = closeWith(facts, session, text, { reason: "quit", log: { command: line } });
+        const last = closeWith(facts, session, text, { reason: "quit", log: { command: line, about } });
         return { session: last.session, effects: [...effects, ...last.effects] };
       }
-      effects.push(...refusal(facts, line, text));
+      effects.push(...refusal(facts, line, text, about));
     }
   }
   const pending = transaction.pending.slice(done);

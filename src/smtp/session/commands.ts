@@ -153,7 +153,7 @@ function mail(facts: ConnectionFacts, session: Session, command: Command): Step 
   const rules = { dsn: facts.dsn, maxBytes: facts.maxMessageBytes, tls: session.ciphers !== null };
   const parameters = mailParameters(path.rest, rules);
   if (!parameters.ok) return refuse(facts, session, command, parameters.reply);
-  const { ret, envid, smtpUtf8, requireTls, size } = parameters.value;
+  const { ret, envid, smtpUtf8, requireTls, eightBit, size } = parameters.value;
   // RFC 1870 §6.1 (4): before the client sends what cannot be stored.
   if (facts.room.bytes === 0 || size > facts.room.bytes) return refuse(facts, session, command, REPLY.noRoom);
   if (path.utf8 && !smtpUtf8) return refuse(facts, session, command, REPLY.needUtf8);
@@ -163,6 +163,7 @@ function mail(facts: ConnectionFacts, session: Session, command: Command): Step 
     envid,
     smtpUtf8,
     requireTls,
+    eightBit,
     chunked: false,
     accepted: null,
     targets: 0,
@@ -183,7 +184,8 @@ export function senderJudged(facts: ConnectionFacts, session: Session, result: A
   const next: Session = { ...session, phase: "command", pendingMail: null };
   if (result === "ok") return say({ ...next, transaction: pendingMail.transaction }, REPLY.ok);
   const text = result === "permfail" ? REPLY.notYourSender : REPLY.temporaryMail;
-  return { session: next, effects: refusal(facts, pendingMail.line, text) };
+  const { sender } = pendingMail.transaction;
+  return { session: next, effects: refusal(facts, pendingMail.line, text, { sender }) };
 }
 
 function rcpt(facts: ConnectionFacts, session: Session, command: Command): Step {

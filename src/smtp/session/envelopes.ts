@@ -37,6 +37,8 @@ export interface Envelopes {
   readonly all: readonly EnvelopeContent[];
   /** The last envelope of each recipient, for the log. A recipient that expands to nothing has none. */
   readonly last: readonly { readonly id: EnvelopeId; readonly to: Mailbox }[];
+  /** Targets that share the envelope of another one. */
+  readonly shared: readonly { readonly rcpt: Mailbox; readonly dest: Mailbox; readonly by: EnvelopeId }[];
 }
 
 /** Returns the accepted recipients of a transaction in the order of their RCPTs. */
@@ -58,6 +60,7 @@ export function envelopesOf(order: Order): Envelopes {
   /** Index in `all` of what goes to a mailbox. */
   const places = new Map<string, number>();
   const last: { id: EnvelopeId; to: Mailbox }[] = [];
+  const shared: { rcpt: Mailbox; dest: Mailbox; by: EnvelopeId }[] = [];
   for (const { rcpt, dsn, expansion } of order.accepted) {
     let id: EnvelopeId | null = null;
     for (const [index, target] of expansion.targets.entries()) {
@@ -74,8 +77,10 @@ export function envelopesOf(order: Order): Envelopes {
       const key = mailboxKey(target, rcpt);
       const place = places.get(key);
       const both = place === undefined ? null : merged(all[place]!, envelope);
-      if (both !== null) all[place!] = both;
-      else {
+      if (both !== null) {
+        all[place!] = both;
+        shared.push({ rcpt, dest, by: both.id });
+      } else {
         if (place === undefined) places.set(key, all.length);
         all.push(envelope);
       }
@@ -83,7 +88,7 @@ export function envelopesOf(order: Order): Envelopes {
     }
     if (id !== null) last.push({ id, to: rcpt });
   }
-  return { all, last };
+  return { all, last, shared };
 }
 
 /** The same for targets that lead to the same mailbox. What no mailbox is known of (a relay, a command) goes by its address. */

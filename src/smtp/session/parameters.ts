@@ -19,6 +19,8 @@ export interface MailParameters {
   readonly envid: string;
   readonly smtpUtf8: boolean;
   readonly requireTls: boolean;
+  /** BODY=8BITMIME. */
+  readonly eightBit: boolean;
 }
 
 export interface RcptParameters {
@@ -40,7 +42,7 @@ export interface RcptRules {
   readonly smtpUtf8: boolean;
 }
 
-const PLAIN_MAIL: MailParameters = { size: 0, ret: "", envid: "", smtpUtf8: false, requireTls: false };
+const PLAIN_MAIL: MailParameters = { size: 0, ret: "", envid: "", smtpUtf8: false, requireTls: false, eightBit: false };
 const NO_MAIL: Parsed<MailParameters> = { ok: true, value: PLAIN_MAIL };
 const NO_RCPT: Parsed<RcptParameters> = { ok: true, value: { notify: 0, orcpt: "" } };
 
@@ -104,7 +106,8 @@ function mailOption({ keyword, value, written }: Option, rules: MailRules): Part
       return Number(value) > rules.maxBytes ? REPLY.tooBigAnnounced : { size: Number(value) };
     case "BODY":
       // RFC 6152 §3. BINARYMIME (RFC 3030 §3) is not offered: mail is kept in lines.
-      return /^(?:7BIT|8BITMIME)$/i.test(value) ? {} : unsupportedOption(written);
+      if (/^7BIT$/i.test(value)) return {};
+      return /^8BITMIME$/i.test(value) ? { eightBit: true } : unsupportedOption(written);
     case "AUTH":
       // RFC 4954 §5: `<>` or an address in xtext. The value is not used.
       return value !== "" && isXtext(value) ? {} : REPLY.badAuthParameter;

@@ -107,7 +107,7 @@ export const REPLY = {
 } as const;
 
 /** Octets of a reply line that repeats text from elsewhere, CRLF not included. RFC 5321 §4.5.3.1.5 allows 512 with it. */
-const MAX_REPLY_OCTETS = 510;
+export const MAX_REPLY_OCTETS = 510;
 
 /** Returns `text` without control and non-ASCII characters and cut short, so that it can stand in a reply line. */
 export function printable(text: string): string {

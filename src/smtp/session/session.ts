@@ -13,6 +13,7 @@ import { type Fault, isHopeless } from "../message/data.ts";
 import { authenticated, MASKED } from "./login.ts";
 import { counted, exhausted } from "./command_limits.ts";
 import { accepted, chunkAccepted, printable, REPLY } from "./reply.ts";
+import { recorded } from "./recorded.ts";
 import { challenged, proved } from "./scram.ts";
 import type { ConnectionFacts, Effect, Input, Session, Step } from "./state.ts";
 
@@ -34,7 +35,8 @@ export function takes(facts: ConnectionFacts, session: Session, command: Command
  * so, and nothing is to be done for it.
  */
 export function step(facts: ConnectionFacts, session: Session, input: Input): Step {
-  const next = stepOf(facts, session, input);
+  const done = stepOf(facts, session, input);
+  const next = facts.history === undefined ? done : recorded({ facts, history: facts.history }, session, input, done);
   const mailAuth = input.on === "filtered" || input.on === "refused" ? input.mailAuth : undefined;
   return mailAuth === undefined ? next : { ...next, effects: next.effects.map((effect) => showing(effect, mailAuth)) };
 }
@@ -43,7 +45,7 @@ export function step(facts: ConnectionFacts, session: Session, input: Input): St
 function showing(effect: Effect, mailAuth: MailAuth): Effect {
   const refused = effect.do === "emit" && effect.event.type === "smtp-failed-command";
   return refused
-    ? { do: "emit", event: { ...effect.event, mailAuth } as Extract<Effect, { do: "emit" }>["event"] }
+    ? { ...effect, event: { ...effect.event, mailAuth } as Extract<Effect, { do: "emit" }>["event"] }
     : effect;
 }
 
@@ -125,7 +127,7 @@ function shown(session: Session, command: Command): Command {
 
 /** What follows a 334; and behind a refused AUTH, what is no command may be the secret of a client that did not wait. */
 export function maybeSecret(session: Session, command: Command): boolean {
-  return session.phase === "auth" || (session.maySeeSecret && isNoCommand(command));
+  return session.phase === "auth" || ((session.maySeeSecret || session.maySeeMail) && isNoCommand(command));
 }
 
 /** A secret may begin with the letters of a verb. */
@@ -174,12 +176,15 @@ function early(facts: ConnectionFacts, session: Session): Step {
 function turnedAway(
   facts: ConnectionFacts,
   session: Session,
-  { text, close }: Extract<Input, { on: "turned-away" }>,
+  { text, close, filter }: Extract<Input, { on: "turned-away" }>,
 ): Step {
-  const replyText = printable(text);
+  const replyText = printable(text), about = { filter };
   const last = close || facts.tls === "smtps" || session.stopping
-    ? closeWith(facts, session, replyText, { reason: "quit", log: { command: "" } })
-    : { session: { ...session, phase: "command" as const, rejected: true }, effects: refusal(facts, "", replyText) };
+    ? closeWith(facts, session, replyText, { reason: "quit", log: { command: "", about } })
+    : {
+      session: { ...session, phase: "command" as const, rejected: true },
+      effects: refusal(facts, "", replyText, about),
+    };
   return { session: last.session, effects: [arrival(facts, session), ...last.effects] };
 }
 
@@ -187,11 +192,11 @@ function turnedAway(
 function filtered(
   facts: ConnectionFacts,
   session: Session,
-  { line, text, close }: Extract<Input, { on: "filtered" }>,
+  { line, text, close, filter }: Extract<Input, { on: "filtered" }>,
 ): Step {
-  const replyText = printable(text);
-  if (close) return closeWith(facts, session, replyText, { reason: "quit", log: { command: line } });
-  const effects = refusal(facts, line, replyText);
+  const replyText = printable(text), about = { filter };
+  if (close) return closeWith(facts, session, replyText, { reason: "quit", log: { command: line, about } });
+  const effects = refusal(facts, line, replyText, about);
   if (session.phase !== "data") {
     return { session: { ...session, maySeeSecret: session.maySeeSecret || isAuth(line) }, effects };
   }
@@ -276,7 +281,7 @@ function chunkRead(facts: ConnectionFacts, before: Session, fault: Fault | null)
 function committed(
   facts: ConnectionFacts,
   session: Session,
-  { message, bytes, mailAuth }: Extract<Input, { on: "committed" }>,
+  { message, bytes, mailAuth, detail }: Extract<Input, { on: "committed" }>,
 ): Step {
   if (session.phase !== "queue") return { session, effects: [] };
   return {
@@ -298,6 +303,7 @@ function committed(
         rcpts: session.transaction?.count ?? 0,
         proto: session.esmtp ? "ESMTP" : "SMTP",
         ...(mailAuth === undefined ? {} : { mailAuth }),
+        ...(detail === undefined ? {} : { detail }),
       },
     }],
   };

@@ -1,8 +1,8 @@
 /** What an SMTP session is made of: its state, what can happen to it and what it can ask for. Types only; see session.ts. */
 
 import type { LimitsFor, ListenOptions } from "../../config/mod.ts";
-import type { DsnParameters, MailAuth, Mailbox, MessageId, Origin, ReversePath } from "../../envelope/mod.ts";
-import type { SmtpEvent } from "../../events/mod.ts";
+import type { DsnParameters, MailAuth, Mailbox, MessageId, Origin, ReversePath, Routed } from "../../envelope/mod.ts";
+import type { FilterNote, MessageDetail, SmtpEvent } from "../../events/mod.ts";
 import type { AuthResult, Challenge, Confirmed, Expansion } from "../../protocol/mod.ts";
 import type { ClientFirst } from "../../sasl/mod.ts";
 import type { Command } from "./command.ts";
@@ -28,6 +28,15 @@ export interface ConnectionFacts extends Omit<ListenOptions, "senders">, LimitsF
   readonly maxMessageBytes: number;
   /** Size of the largest message that there is room for now, 0 for none; changes while the session lasts. */
   readonly room: { readonly bytes: number };
+  /** The history records; absent where it does not. */
+  readonly history?: HistoryFacts;
+}
+
+/** What the history is told of a connection, and whether refusals name the id by which it has them. */
+export interface HistoryFacts {
+  readonly refs: boolean;
+  /** `IP:PORT` of the listener, or the path of its socket. */
+  readonly listener: string;
 }
 
 /** A recipient that was accepted, with where it goes. A list from the last to the first, so that adding one copies nothing. */
@@ -52,9 +61,10 @@ export interface Transaction {
   readonly sender: ReversePath;
   readonly ret: DsnParameters["ret"];
   readonly envid: string;
-  /** MAIL was given with SMTPUTF8, and with REQUIRETLS. */
+  /** MAIL was given with SMTPUTF8, with REQUIRETLS, and with BODY=8BITMIME. */
   readonly smtpUtf8: boolean;
   readonly requireTls: boolean;
+  readonly eightBit: boolean;
   /** A chunk of the message was read: what may follow are others, or RSET. */
   readonly chunked: boolean;
   readonly accepted: Accepted | null;
@@ -143,17 +153,33 @@ export interface Session {
   /** In its phase. */
   readonly chunk: Chunk | null;
   readonly nextSlot: number;
+  /** Refusals so far; counted for the history only. */
+  readonly refusals: number;
+  /** The history records, and DATA was refused just now: what looks like no command may be the message of a client that did not wait. */
+  readonly maySeeMail: boolean;
   /** The isolate stops: the session ends as soon as no transaction is open. */
   readonly stopping: boolean;
 }
 
 export type Input =
   /** The client's name is known; with smtps the handshake comes first. */
-  | { readonly on: "connected"; readonly rdns: string; readonly scram?: boolean; readonly rdnsUnsure?: true }
+  | {
+    readonly on: "connected";
+    readonly rdns: string;
+    readonly scram?: boolean;
+    readonly rdnsUnsure?: true;
+    readonly confirmed?: Confirmed;
+  }
   /** The client has spoken before its banner, which was delayed to see that. */
   | { readonly on: "early"; readonly rdns: string }
   /** A filter turns the client away with the reply `text`. Without `close` it may say QUIT and nothing else (RFC 5321 §3.1). */
-  | { readonly on: "turned-away"; readonly rdns: string; readonly text: string; readonly close: boolean }
+  | {
+    readonly on: "turned-away";
+    readonly rdns: string;
+    readonly text: string;
+    readonly close: boolean;
+    readonly filter?: FilterNote;
+  }
   /** A filter refuses the command `line`, or the message whose data was read. */
   | {
     readonly on: "filtered";
@@ -161,6 +187,7 @@ export type Input =
     readonly text: string;
     readonly close: boolean;
     readonly mailAuth?: MailAuth;
+    readonly filter?: FilterNote;
   }
   /** `more`: bytes after this line have arrived already. */
   | { readonly on: "command"; readonly command: Command; readonly more: boolean }
@@ -177,7 +204,13 @@ export type Input =
   /** All octets of the chunk were read. */
   | { readonly on: "chunk-read"; readonly fault: Fault | null }
   /** `mailAuth`: of a message that was checked. */
-  | { readonly on: "committed"; readonly message: MessageId; readonly bytes: number; readonly mailAuth?: MailAuth }
+  | {
+    readonly on: "committed";
+    readonly message: MessageId;
+    readonly bytes: number;
+    readonly mailAuth?: MailAuth;
+    readonly detail?: MessageDetail;
+  }
   | { readonly on: "refused"; readonly code: number; readonly text: string; readonly mailAuth?: MailAuth }
   /** `verified`: the client showed a certificate that was verified. */
   | { readonly on: "secured"; readonly ciphers: string; readonly verified?: boolean; readonly binding: string | null }
@@ -192,7 +225,8 @@ export type Input =
 export type Effect =
   /** Complete lines with their CRLF. */
   | { readonly do: "reply"; readonly text: string }
-  | { readonly do: "emit"; readonly event: SmtpEvent }
+  /** `about`: of a refusal, for the history. */
+  | { readonly do: "emit"; readonly event: SmtpEvent; readonly about?: Refused }
   | { readonly do: "expand"; readonly slot: number; readonly sender: ReversePath; readonly rcpt: Mailbox }
   /** Ask lookup; the password is not to be kept or shown. Null: it is refused whatever it is, as late as if it had been asked. */
   | { readonly do: "authenticate"; readonly user: string; readonly password: string | null }
@@ -212,6 +246,14 @@ export type Effect =
   | { readonly do: "secure" }
   /** After all replies; a message on its way is forgotten. `clientClosed`: the client has ended the session and sends no more. `reason` as in the log. */
   | { readonly do: "close"; readonly reason: string; readonly clientClosed?: boolean };
+
+/** What a refusal is about, as far as the one who refuses knows it. */
+export interface Refused {
+  readonly sender?: ReversePath;
+  readonly rcpt?: Mailbox | null;
+  readonly routed?: Routed | undefined;
+  readonly filter?: FilterNote | undefined;
+}
 
 /** What others are asked about a login, and what they answer. */
 export type ScramQuestion = Extract<Effect, { do: "challenge" | "prove" }>;
@@ -246,6 +288,8 @@ export function newSession(): Session {
     transaction: null,
     chunk: null,
     nextSlot: 0,
+    refusals: 0,
+    maySeeMail: false,
     stopping: false,
   };
 }
@@ -263,5 +307,5 @@ export interface ClientIdentity {
 /** The input by which the session of this client begins. A name that could not be looked up is marked: whether there is one is not known now. */
 export function connectedBy({ rdns, confirmed, scram }: ClientIdentity): Extract<Input, { on: "connected" }> {
   const unsure = confirmed === "temporary" && rdns === "<unknown>";
-  return { on: "connected", rdns, scram, ...(unsure ? { rdnsUnsure: true } : {}) };
+  return { on: "connected", rdns, scram, confirmed, ...(unsure ? { rdnsUnsure: true } : {}) };
 }
