@@ -3,7 +3,9 @@
 _smtpctl_place() {
   words= kinds=
   case $1 in
-    '') words='backup check discover dkim dmarc encrypt export import log monitor pause remove restore resume schedule setup show reload stop top trace untrace update' kinds='' ;;
+    '') words='admin backup check discover dkim dmarc encrypt export import log monitor pause remove restore resume schedule setup show reload stop top trace untrace update' kinds='' ;;
+    'admin') words='revoke token tokens' kinds='' ;;
+    'admin revoke') words='' kinds='str' ;;
     'backup') words='' kinds='folder' ;;
     'discover') words='' kinds='evpid msgid folder' ;;
     'discover *') words='' kinds='keyfile' ;;
@@ -43,6 +45,8 @@ _smtpctl_place() {
 _smtpctl_options() {
   options='--help --version'
   case $1 in
+    'admin' | 'admin '*) options+=' --read --write --name --expires --json' ;;
+    'admin tokens'*) options+=' --json' ;;
     'check' | 'check '*) options+=' --json --blocklists -f' ;;
     'discover' | 'discover '*) options+=' --again' ;;
     'dkim check'*) options+=' --json' ;;
@@ -73,7 +77,7 @@ _smtpctl() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
     case $word in
-      -f | --domain | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) ((i++)); continue ;;
+      --name | --expires | -f | --domain | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) ((i++)); continue ;;
       -*) continue ;;
     esac
     _smtpctl_place "$key"
@@ -83,7 +87,7 @@ _smtpctl() {
     esac
   done
   case $prev in
-    -f | --domain | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) compopt -o default 2>/dev/null; return ;;
+    --name | --expires | -f | --domain | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) compopt -o default 2>/dev/null; return ;;
   esac
   if [[ $cur == -* ]]; then
     _smtpctl_options "$key"

@@ -4,7 +4,11 @@ function __smtpctl_words
     set -l words
     switch "$argv[1]"
         case ''
-            set words backup check discover dkim dmarc encrypt export import log monitor pause remove restore resume schedule setup show reload stop top trace untrace update
+            set words admin backup check discover dkim dmarc encrypt export import log monitor pause remove restore resume schedule setup show reload stop top trace untrace update
+        case 'admin'
+            set words revoke token tokens
+        case 'admin revoke'
+            set words 
         case 'backup'
             set words 
         case 'discover'
@@ -84,7 +88,7 @@ function __smtpctl_key
             continue
         end
         switch $word
-            case -f --domain --hostname --reader --address --certificate --key --mailbox --probe --root -i -n
+            case --name --expires -f --domain --hostname --reader --address --certificate --key --mailbox --probe --root -i -n
                 set skip 1
                 continue
             case '-*'
@@ -101,6 +105,7 @@ function __smtpctl_key
 end
 
 complete -c smtpctl -f
+complete -c smtpctl -n "test (__smtpctl_key) = ''" -a admin
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a backup -d 'Copies the queue, the configuration and the keys into an empty folder, while mail flows.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a check -d 'Checks DNS, certificates, queue, disks and files, a line per finding; exits with 0, 1 (warnings) or 2 (errors).'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a discover
@@ -124,6 +129,9 @@ complete -c smtpctl -n "test (__smtpctl_key) = ''" -a top -d 'Shows what goes on
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a trace -d 'Starts the trace lines of a subsystem, or of all, in the log.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a untrace -d 'Ends the trace lines of a subsystem, or of all.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a update
+complete -c smtpctl -n "test (__smtpctl_key) = 'admin'" -a revoke -d 'Makes a token of the admin page useless at once; its sessions end.'
+complete -c smtpctl -n "test (__smtpctl_key) = 'admin'" -a token -d 'Makes a token for the admin page and its API, and prints it once.'
+complete -c smtpctl -n "test (__smtpctl_key) = 'admin'" -a tokens -d 'Lists the tokens of the admin page: scope, when they were made, when they expire, when they were used last.'
 complete -c smtpctl -n "test (__smtpctl_key) = 'backup'" -a "(__fish_complete_directories)"
 complete -c smtpctl -n "test (__smtpctl_key) = 'discover'" -a "(command smtpctl show queue 2>/dev/null | head -n 200 | cut -d '|' -f 1)"
 complete -c smtpctl -n "test (__smtpctl_key) = 'discover'" -a "(command smtpctl show queue 2>/dev/null | head -n 200 | cut -c 1-8 | sort -u)"
@@ -221,6 +229,12 @@ complete -c smtpctl -n "test (__smtpctl_key) = 'update'" -a pki -d 'Loads certif
 complete -c smtpctl -n "test (__smtpctl_key) = 'update'" -a table -d 'Reads the file of a table again.'
 complete -c smtpctl -l help -d 'Prints what it does.'
 complete -c smtpctl -l version -d 'Prints the version.'
+complete -c smtpctl -n "string match -q -- 'admin *' (__smtpctl_key)' '" -l read -d 'The token may read only.'
+complete -c smtpctl -n "string match -q -- 'admin *' (__smtpctl_key)' '" -l write -d 'The token may read, and change what the page and smtpctl can; so it is without an option.'
+complete -c smtpctl -n "string match -q -- 'admin *' (__smtpctl_key)' '" -l name -r -F -d 'What it is called in lists and in the log; without it token-1, token-2 ...'
+complete -c smtpctl -n "string match -q -- 'admin *' (__smtpctl_key)' '" -l expires -r -F -d 'After this time it is good no more: 12h, 30d. Without it, it is until it is revoked.'
+complete -c smtpctl -n "string match -q -- 'admin *' (__smtpctl_key)' '" -l json -d 'Prints one JSON document instead of the token.'
+complete -c smtpctl -n "string match -q -- 'admin tokens *' (__smtpctl_key)' '" -l json -d 'Prints JSON.'
 complete -c smtpctl -n "string match -q -- 'check *' (__smtpctl_key)' '" -l json -d 'Prints one JSON document instead of lines.'
 complete -c smtpctl -n "string match -q -- 'check *' (__smtpctl_key)' '" -l blocklists -d 'Also asks these blocklists for our addresses, by default zen.spamhaus.org, bl.spamcop.net, b.barracudacentral.org.'
 complete -c smtpctl -n "string match -q -- 'check *' (__smtpctl_key)' '" -s f -r -F -d 'Checks this configuration from here, and asks no daemon.'

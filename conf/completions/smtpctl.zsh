@@ -5,8 +5,14 @@ _smtpctl_place() {
   words_here=() kinds=()
   case $1 in
     '')
-      words_here=('backup:Copies the queue, the configuration and the keys into an empty folder, while mail flows.' 'check:Checks DNS, certificates, queue, disks and files, a line per finding; exits with 0, 1 (warnings) or 2 (errors).' 'discover' 'dkim' 'dmarc:Sums up what others report of mail in our name, one line per source; - is standard input.' 'encrypt' 'export:Writes the queue into a folder of files, and keeps it.' 'import:Takes in what export wrote, each message once but for --again.' 'log' 'monitor:Prints a line of counters every second until it is interrupted.' 'pause' 'remove:Removes envelopes from the queue; nobody is told.' 'restore:Puts back what backup has copied, where there is no queue; --force overwrites files that differ.' 'resume' 'schedule:Makes envelopes due at once.' 'setup:Makes this machine a mail host: asks, writes the configuration and keys, prints the records, sends a mail.' 'show' 'reload:Has smtpd read its configuration again; what is wrong with it is printed, and changes nothing.' 'stop:Ends the daemon in good order.' 'top:Shows what goes on: rates, sessions, the queue by destination, the slowest hosts.' 'trace:Starts the trace lines of a subsystem, or of all, in the log.' 'untrace:Ends the trace lines of a subsystem, or of all.' 'update')
+      words_here=('admin' 'backup:Copies the queue, the configuration and the keys into an empty folder, while mail flows.' 'check:Checks DNS, certificates, queue, disks and files, a line per finding; exits with 0, 1 (warnings) or 2 (errors).' 'discover' 'dkim' 'dmarc:Sums up what others report of mail in our name, one line per source; - is standard input.' 'encrypt' 'export:Writes the queue into a folder of files, and keeps it.' 'import:Takes in what export wrote, each message once but for --again.' 'log' 'monitor:Prints a line of counters every second until it is interrupted.' 'pause' 'remove:Removes envelopes from the queue; nobody is told.' 'restore:Puts back what backup has copied, where there is no queue; --force overwrites files that differ.' 'resume' 'schedule:Makes envelopes due at once.' 'setup:Makes this machine a mail host: asks, writes the configuration and keys, prints the records, sends a mail.' 'show' 'reload:Has smtpd read its configuration again; what is wrong with it is printed, and changes nothing.' 'stop:Ends the daemon in good order.' 'top:Shows what goes on: rates, sessions, the queue by destination, the slowest hosts.' 'trace:Starts the trace lines of a subsystem, or of all, in the log.' 'untrace:Ends the trace lines of a subsystem, or of all.' 'update')
       kinds=() ;;
+    'admin')
+      words_here=('revoke:Makes a token of the admin page useless at once; its sessions end.' 'token:Makes a token for the admin page and its API, and prints it once.' 'tokens:Lists the tokens of the admin page: scope, when they were made, when they expire, when they were used last.')
+      kinds=() ;;
+    'admin revoke')
+      words_here=()
+      kinds=(str) ;;
     'backup')
       words_here=()
       kinds=(folder) ;;
@@ -112,6 +118,8 @@ _smtpctl_place() {
 _smtpctl_options() {
   options=('--help:Prints what it does.' '--version:Prints the version.')
   case $1 in
+    'admin' | 'admin '*) options+=('--read:The token may read only.' '--write:The token may read, and change what the page and smtpctl can; so it is without an option.' '--name:What it is called in lists and in the log; without it token-1, token-2 ...' '--expires:After this time it is good no more: 12h, 30d. Without it, it is until it is revoked.' '--json:Prints one JSON document instead of the token.') ;;
+    'admin tokens'*) options+=('--json:Prints JSON.') ;;
     'check' | 'check '*) options+=('--json:Prints one JSON document instead of lines.' '--blocklists:Also asks these blocklists for our addresses, by default zen.spamhaus.org, bl.spamcop.net, b.barracudacentral.org.' '-f:Checks this configuration from here, and asks no daemon.') ;;
     'discover' | 'discover '*) options+=('--again:Takes the messages of a spool of OpenSMTPD into the queue, each once but for --again.') ;;
     'dkim check'*) options+=('--json:Prints JSON.') ;;
@@ -142,7 +150,7 @@ _smtpctl() {
   for word in ${words[2,CURRENT-1]}; do
     if [[ -n $skip ]]; then skip=; continue; fi
     case $word in
-      -f | --domain | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) skip=1; continue ;;
+      --name | --expires | -f | --domain | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) skip=1; continue ;;
       -*) continue ;;
     esac
     _smtpctl_place "$key"

@@ -44,6 +44,8 @@ const MAY_PARSE = ["src/daemon", "src/cli/smtpd", "src/cli/maps", "src/cli/smtpc
 
 /** Folders whose `mod.ts` has types only: values are imported from their files, so that an isolate loads only those that it uses. */
 const BY_FILE = ["src/config", "src/protocol"];
+/** Control loads the admin server when the configuration has one. */
+const LOADS_ADMIN = "src/control/admin_server.ts";
 /** One folder per method of mail authentication, each with a `mod.ts`: an isolate loads the methods that it uses. */
 const BY_METHOD = "src/mail_auth";
 /** Puts the parts of several isolates together in one process, file by file: through their `mod.ts` each isolate would load what only this folder needs. */
@@ -88,8 +90,8 @@ function importsOf({ file, text }: Source, complaints: string[]): Import[] {
       complaints.push(`${file}:${line}: "${specifier}" is not of deno.json: name it there and import it by that name`);
     }
   }
-  // A permission check does not see an import whose name is made at run time. A tool may load at need what it seldom needs.
-  const mayLoadLate = file === "src/main.ts" || file.startsWith("src/cli/");
+  // A permission check does not see an import whose name is made at run time. A tool may load at need what it seldom needs, and so may control.
+  const mayLoadLate = file === "src/main.ts" || file.startsWith("src/cli/") || file === LOADS_ADMIN;
   for (const match of text.matchAll(/\bimport\(\s*(?:import\.meta\.resolve\(\s*)?(["'])?/g)) {
     const start = text.slice(text.lastIndexOf("\n", match.index) + 1, match.index);
     // The table of tools has the names of its files in quotes.

@@ -1,35 +1,123 @@
-/** The admin web application: routes, headers, who may ask. Read-only; no sockets here, see http_server.ts. */
+/** The admin web application: who may ask, headers, the page, metrics, health and the API. No sockets here, see http_server.ts. */
 
-import { Hono } from "hono";
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Clock } from "../clock.ts";
 import { formatPath, isEnvelopeId } from "../envelope/mod.ts";
+import { createApi, overviewOf } from "./api/api.ts";
+import { Problem } from "./api/problem.ts";
+import { EventStreams } from "./api/streams.ts";
+import type { AdminContext, AdminEnvironment } from "./environment.ts";
+import { SECURITY_HEADERS } from "./headers.ts";
+import { demand, Identities } from "./identity.ts";
+import { RateLimits } from "./limits.ts";
+import { isOwnHost, refuseCrossSite } from "./origin.ts";
 import { renderPage, STYLE } from "./page.ts";
 import { prometheusText } from "./prometheus.ts";
 import type { AdminRow, AdminSource } from "./source.ts";
 
 /** Envelopes of one page, and the most that `limit` may ask for. */
 const PAGE = 100, MAX_LISTED_ENVELOPES = 1000;
-const HEADERS: Readonly<Record<string, string>> = {
-  "Content-Security-Policy":
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  "X-Content-Type-Options": "nosniff",
-  "X-Frame-Options": "DENY",
-  "Referrer-Policy": "no-referrer",
-  "Cross-Origin-Resource-Policy": "same-origin",
-  "Cache-Control": "no-store",
-};
 
-/** The application for the address it will listen on. `now` in ms since the epoch. */
-export function createAdmin(source: AdminSource, address: string, now: () => number = Date.now): Hono {
-  const app = new Hono();
+/** What of the daemon's the application is made from. */
+export interface AdminDeps {
+  readonly source: AdminSource;
+  readonly clock: Pick<Clock, "now" | "steady" | "every">;
+}
+
+export interface AdminApp {
+  /** Answers a request that came by a connection. Never rejects. */
+  fetch(request: Request, connection: AdminEnvironment["Bindings"]): Promise<Response>;
+  /** Ends the streams of events. */
+  close(): void;
+  /** The paths that there are, with their methods. */
+  readonly routes: readonly { readonly method: string; readonly path: string }[];
+}
+
+/** Makes the application. */
+export function createAdmin({ source, clock }: AdminDeps): AdminApp {
+  const limits = new RateLimits(() => clock.steady());
+  const identities = new Identities(source, limits, clock);
+  const streams = new EventStreams(source, clock, (rates) => overviewOf(source, rates));
+  const app = new OpenAPIHono<AdminEnvironment>();
   app.use(async (c, next) => {
-    if (!isOwnHost(c.req.header("host") ?? new URL(c.req.url).host, address)) {
-      c.res = c.text("Misdirected request: this name is not of this server\n", 421);
-    } else if (c.req.method !== "GET" && c.req.method !== "HEAD") {
-      c.res = c.text("Read-only\n", 405, { Allow: "GET, HEAD" });
-    } else await next();
-    for (const [name, value] of Object.entries(HEADERS)) c.res.headers.set(name, value);
+    await admit(c, { source, identities, limits });
+    await next();
   });
+  addPage(app, { source, now: () => clock.now() });
+  addMetrics(app, source);
+  app.route("/", createApi({ source, identities, streams }));
+  const routes = app.routes.filter(({ method, path }) => method !== "ALL" && !path.includes("*"));
+  app.notFound((c) => refused(c, routes).toResponse());
+  // The text of an error is for the operator; it may name files.
+  app.onError((error) =>
+    (error instanceof Problem
+      ? error
+      : new Problem("unavailable", "A part of the server did not answer: try again soon, and look into the log."))
+      .toResponse()
+  );
+  return {
+    routes,
+    close: () => streams.close(),
+    fetch: async (request, connection) => {
+      const response = await app.fetch(request, connection);
+      for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.headers.set(name, value);
+      return response;
+    },
+  };
+}
+
+/** Throws a Problem for a request that is not to be answered; else notes who asks. */
+async function admit(
+  c: AdminContext,
+  { source, identities, limits }: {
+    readonly source: AdminSource;
+    readonly identities: Identities;
+    readonly limits: RateLimits;
+  },
+): Promise<void> {
+  const { headers } = c.req.raw;
+  const wait = limits.request(c.env.client);
+  if (wait > 0) {
+    throw new Problem("rate", `Wait ${wait} seconds, then ask less often.`, {
+      headers: { "Retry-After": String(wait) },
+    });
+  }
+  const names = { address: c.env.address, hostname: c.env.hostname, serverName: source.serverName };
+  if (!isOwnHost(headers.get("host") ?? new URL(c.req.url).host, names)) {
+    throw new Problem(
+      "wrong-host",
+      `Ask for localhost, for the address of the listener or for ${source.serverName}; another name goes into smtpd.conf: admin listen on … hostname NAME.`,
+    );
+  }
+  refuseCrossSite(c.req.method, c.req.path, headers);
+  const identity = await identities.of(headers, c.env);
+  c.set("identity", identity);
+  if (!c.req.path.startsWith("/api/v1/") || c.req.path === "/api/v1/session") return;
+  demand(identity, c.req.method === "GET" || c.req.method === "HEAD" ? "read" : "write", headers);
+}
+
+/** Why there is no answer: the path is unknown, or it is not for this method. */
+function refused(c: AdminContext, routes: readonly { readonly method: string; readonly path: string }[]): Problem {
+  const methods = routes.filter(({ path }) => matches(path, c.req.path)).map(({ method }) => method);
+  if (methods.length === 0) {
+    return new Problem("not-found", "GET /api/v1/openapi.json lists what there is.");
+  }
+  const allowed = [...new Set(methods.flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]))].join(", ");
+  return new Problem("method", `Use ${allowed}.`, { headers: { Allow: allowed } });
+}
+
+/** Returns whether a path is of a pattern such as `/api/v1/queue/:id`. */
+function matches(pattern: string, path: string): boolean {
+  const [one, other] = [pattern.split("/"), path.split("/")];
+  return one.length === other.length && one.every((part, at) => part.startsWith(":") || part === other[at]);
+}
+
+function addPage(
+  app: OpenAPIHono<AdminEnvironment>,
+  { source, now }: { readonly source: AdminSource; readonly now: () => number },
+): void {
   app.get("/", async (c) => {
+    demand(c.get("identity"), "read", c.req.raw.headers);
     const [page, health, diskErrors] = await Promise.all([
       takePage(source, c.req.query("after"), PAGE),
       source.health(),
@@ -38,6 +126,9 @@ export function createAdmin(source: AdminSource, address: string, now: () => num
     return c.html(await renderPage(source, { ...page, health, diskErrors, now: now() }));
   });
   app.get("/style.css", (c) => c.body(STYLE, 200, { "Content-Type": "text/css; charset=utf-8" }));
+}
+
+function addMetrics(app: OpenAPIHono<AdminEnvironment>, source: AdminSource): void {
   app.get("/health", async (c) => {
     const answers = await source.health();
     const paused = source.paused();
@@ -48,13 +139,17 @@ export function createAdmin(source: AdminSource, address: string, now: () => num
     ];
     const uptime = Math.floor(source.uptimeSeconds());
     const status = reasons.length === 0 ? "ok" : "unavailable";
-    return c.json({ status, uptime, paused, answers, reasons }, status === "ok" ? 200 : 503);
+    // Who balances the load needs no token to know whether this server works.
+    const whole = { status, uptime, paused, answers, reasons };
+    return c.json(c.get("identity").scope === "none" ? { status } : whole, status === "ok" ? 200 : 503);
   });
   app.get("/metrics", async (c) => {
+    demand(c.get("identity"), "read", c.req.raw.headers);
     const { text, type } = await prometheusText(source);
     return c.body(text, 200, { "Content-Type": type });
   });
   app.get("/api/queue", async (c) => {
+    demand(c.get("identity"), "read", c.req.raw.headers);
     const limit = Number(c.req.query("limit") ?? PAGE);
     if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LISTED_ENVELOPES) {
       return c.json({ error: `limit must be a number from 1 to ${MAX_LISTED_ENVELOPES}` }, 400);
@@ -62,19 +157,6 @@ export function createAdmin(source: AdminSource, address: string, now: () => num
     const { rows, next } = await takePage(source, c.req.query("after"), limit);
     return c.json({ envelopes: rows.map(toJson), next });
   });
-  app.notFound((c) => c.text("Not found\n", 404));
-  // The text of an error is for the operator; it may name files.
-  app.onError((_error, c) => c.text("Service unavailable\n", 503));
-  return app;
-}
-
-/**
- * A page of another site may reach this server through a name that its owner points here (DNS rebinding): only an address, localhost, or
- * the address that the config names is served.
- */
-function isOwnHost(host: string, address: string): boolean {
-  const name = host.replace(/:\d*$/, "").replace(/^\[|\]$/g, "").toLowerCase();
-  return name === "localhost" || name === "127.0.0.1" || name === "::1" || name === address.toLowerCase();
 }
 
 function named(flags: Readonly<Record<string, boolean>>, { value }: { readonly value: boolean }): string[] {

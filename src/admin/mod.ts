@@ -1,4 +1,5 @@
-/** Front door of the admin folder: the read-only HTTP page, `/metrics` and `/health`. */
+/** Front door of the admin folder: the page, its API, `/metrics` and `/health` by HTTP. */
 export * from "./app.ts";
 export * from "./http_server.ts";
+export type { ConnectionFacts } from "./identity.ts";
 export * from "./source.ts";

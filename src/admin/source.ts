@@ -1,13 +1,36 @@
-/** What the admin pages need to know of the daemon: given by src/control, faked by tests. */
+/** What the admin page and its API need to know of the daemon, and may have it do: given by src/control, faked by tests. */
 
-import type { Envelope, EnvelopeCursor } from "../envelope/mod.ts";
-import type { Statistic } from "../events/mod.ts";
-import type { Checked, RunState } from "../protocol/mod.ts";
+import type { ControlRequest, JsonRecord } from "../control/mod.ts";
+import type { Envelope, EnvelopeCursor, EnvelopeId, MessageId } from "../envelope/mod.ts";
+import type { AdminActEvent, Statistic } from "../events/mod.ts";
+import type { AdminToken, Checked, RunState } from "../protocol/mod.ts";
 
 /** One envelope and where it stands. */
 export interface AdminRow {
   readonly envelope: Envelope & { readonly expiresAt: number };
   readonly state: RunState | null;
+}
+
+/** What became of a request: the records that it brought, and how it ended. */
+export interface RequestResult {
+  readonly records: readonly JsonRecord[];
+  readonly end: {
+    readonly ok: boolean;
+    readonly error?: string;
+    readonly count?: number;
+    readonly unchanged?: { readonly reason: string; readonly failed: boolean };
+  };
+}
+
+/** Something that happened to mail just now. */
+export interface AdminOutcome {
+  readonly what: "accepted" | "delivered" | "relayed" | "deferred" | "failed" | "refused" | "removed";
+  readonly message: string | null;
+  readonly envelope: string | null;
+  readonly session: string | null;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly text: string | null;
 }
 
 export interface AdminSource {
@@ -16,8 +39,12 @@ export interface AdminSource {
   uptimeSeconds(): number;
   /** Touched statistics, sorted by key. */
   stats(): readonly Statistic[];
-  /** At most `limit` envelopes after the id `after`, in order of id. */
-  queuePage(after: EnvelopeCursor, limit: number): Promise<readonly AdminRow[]>;
+  /** At most `limit` envelopes after the id `after`, of one message or of all, in order of id. */
+  queuePage(after: EnvelopeCursor, limit: number, message?: MessageId | null): Promise<readonly AdminRow[]>;
+  /** One envelope; null when it is not in the queue. */
+  envelope(id: EnvelopeId): Promise<AdminRow | null>;
+  /** The records of envelopes: what a list has of each, and all of one. */
+  readonly recordOf: { queued(row: AdminRow): JsonRecord; whole(row: AdminRow): JsonRecord };
   /** Which of the isolates that mail cannot do without answer. */
   health(): Promise<Readonly<Record<string, boolean>>>;
   /** What is wrong with the spool, a line each. */
@@ -27,4 +54,21 @@ export interface AdminSource {
   /** Why mail is refused or stands still though all answer, a sentence each: a full disk, isolates that do not run. */
   refusals(): Promise<readonly string[]>;
   paused(): Readonly<Record<string, boolean>>;
+  /** Does what a request of smtpctl does; `by` is who asks. */
+  ask(request: ControlRequest, by: string): Promise<RequestResult>;
+  /** How all stands now; `rates` is per second since the last call of the one who looks on, null for a single look. */
+  look(rates: JsonRecord | null): Promise<JsonRecord>;
+  /** Someone looks on: rates are counted, and `onoutcome` is called for what happens, until `end`. */
+  watch(onoutcome: (outcome: AdminOutcome) => void): { rates(): JsonRecord; end(): void };
+  /** Lanes of the queue, each with the reason why it waits. */
+  lanes(): Promise<readonly JsonRecord[]>;
+  /** SMTP sessions that are open now, from a place on. */
+  sessions(
+    page: { readonly from: number; readonly limit: number },
+  ): { readonly records: readonly JsonRecord[]; readonly count: number };
+  /** Tokens that are kept. */
+  tokens(): Promise<readonly AdminToken[]>;
+  tokenUsed(name: string): void;
+  /** Reports what someone did. */
+  act(act: Omit<AdminActEvent, "type">): void;
 }

@@ -50,7 +50,7 @@ export const DEFAULTS: Pick<Config, "smtp" | "queue" | "bounce" | "mda" | "mta" 
   mda: defaultLimits("mda"),
   mta: { maxDeferred: DEFERRED_LIMIT.default, limits: DEFAULT_RELAY_LIMITS, domainLimits: {} },
   scheduler: defaultLimits("scheduler"),
-  admin: null,
+  admin: [],
 };
 
 /** Size of the history where its line has none, and the smallest one. */

@@ -217,6 +217,25 @@ export interface RelayLimits extends LimitsOf<"mta"> {
   readonly family: 4 | 6 | null;
 }
 
+/** Where the admin page and its API are served: an address, or a unix socket. `auth`: reading needs a login, too. */
+export type AdminListener =
+  | {
+    readonly address: string;
+    readonly port: number;
+    /** A name by which browsers come, through a proxy for instance; null for none beside the usual ones. */
+    readonly hostname: string | null;
+    readonly auth: boolean;
+  }
+  | {
+    readonly path: string;
+    /** Of the socket: who may write to it may connect. */
+    readonly mode: number;
+    /** Of the socket; null for that of the daemon. */
+    readonly group: string | null;
+    readonly hostname: string | null;
+    readonly auth: boolean;
+  };
+
 export interface Config {
   /** The file that was read, as given. */
   readonly file: string;
@@ -263,8 +282,8 @@ export interface Config {
     readonly domainLimits: Readonly<Record<string, RelayLimits>>;
   };
   readonly scheduler: LimitsOf<"scheduler">;
-  /** Our extension: `admin listen on ADDRESS port PORT`; null when not written. */
-  readonly admin: { readonly address: string; readonly port: number } | null;
+  /** Our extension: the lines `admin listen on …`; none: nothing is served. */
+  readonly admin: readonly AdminListener[];
   /** Our extension: `dmarc reports from "ADDRESS"`; null when not written. */
   readonly dmarcReports: { readonly from: Mailbox } | null;
   /** Our extension: `history keep TIME [size SIZE] [refs]`; null when not written: nothing is recorded. */

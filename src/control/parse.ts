@@ -7,10 +7,12 @@ import { type Trace, TRACES } from "../events/mod.ts";
 import type { Check, Fields, Target } from "../protocol/mod.ts";
 import { either, flag, list, matching, nullOr, oneOf, record, text, whole } from "../protocol/check.ts";
 import { blocklists } from "../protocol/checkup.ts";
+import { ADMIN_TOKEN_NAME } from "../protocol/main.ts";
 import { envelopeId, messageId } from "../protocol/shapes.ts";
 import { LEAST_TOP_MS, MAX_DISCOVER_MESSAGES, MOST_TOP_MS } from "./protocol.ts";
 
 const domain = matching(/^[^\s@/]{1,255}$/, "a domain");
+const adminTokenName = matching(ADMIN_TOKEN_NAME, "the name of a token");
 const subsystem = oneOf("mda", "mta", "smtp");
 const trace: Check<Trace | "all"> = oneOf("all", ...TRACES);
 const target: Check<Target> = either(
@@ -60,6 +62,15 @@ const REQUESTS = {
   log: [{ verbose: flag }],
   trace: [{ what: trace }],
   untrace: [{ what: trace }],
+  /** Keep a token of the admin page, of which this is the hash. */
+  "admin-token": [{
+    name: nullOr(adminTokenName),
+    scope: oneOf("read", "write"),
+    hash: matching(/^[0-9a-f]{64}$/, "a hash"),
+    expiresAt: nullOr(whole()),
+  }],
+  "admin-tokens": [{}],
+  "admin-revoke": [{ name: adminTokenName }],
 } as const;
 
 type Passed<Fields> = { readonly [Name in keyof Fields]: Fields[Name] extends Check<infer T> ? T : never };

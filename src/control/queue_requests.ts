@@ -62,11 +62,11 @@ export class QueueRequests {
     this.#listing = listing;
   }
 
-  /** At most `limit` envelopes after the id `after`, with where each stands. */
-  async queuePage(after: EnvelopeCursor, limit: number): Promise<QueueRow[]> {
+  /** At most `limit` envelopes after the id `after`, of one message or of all, with where each stands. */
+  async queuePage(after: EnvelopeCursor, limit: number, message: MessageId | null = null): Promise<QueueRow[]> {
     const all: QueueRow[] = [];
     for (let from: EnvelopeCursor | null = after; from !== null && all.length < limit;) {
-      const page: QueuePage = await this.#page({ message: null, after: from, limit: limit - all.length });
+      const page: QueuePage = await this.#page({ message, after: from, limit: limit - all.length });
       all.push(...page.rows);
       from = page.next;
     }

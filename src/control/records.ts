@@ -3,10 +3,12 @@
 import { type Envelope, formatMailbox, messageOf, NOTIFY, type ReversePath } from "../envelope/mod.ts";
 import type { Statistic } from "../events/mod.ts";
 import type {
+  AdminToken,
   CertificateEntry,
   ConfigurationState,
   DamagedEntry,
   DkimKeyState,
+  LaneRecord,
   ProcessWalls,
   RelayToControl,
   RunState,
@@ -148,6 +150,25 @@ export function describeCertificate(
   return [name, source, date(notAfter), names.join(","), issuer, failures, date(retryAt)].join("|");
 }
 
+/** Of `admin tokens`. */
+export function tokenRecord({ name, scope, createdAt, expiresAt, usedAt }: AdminToken, now: number): JsonRecord {
+  return {
+    name,
+    scope,
+    createdAt: time(createdAt),
+    expiresAt: time(expiresAt),
+    lastUsedAt: time(usedAt),
+    expired: expiresAt !== null && expiresAt <= now,
+  };
+}
+
+/** The line of `admin tokens`: `name|scope|created|expires|last use`. */
+export function describeToken({ name, scope, createdAt, expiresAt, usedAt }: AdminToken, now: number): string {
+  const date = (ms: number | null, none: string) => ms === null ? none : new Date(ms).toISOString();
+  const expires = expiresAt !== null && expiresAt <= now ? "expired" : date(expiresAt, "never expires");
+  return [name, scope, date(createdAt, ""), expires, date(usedAt, "never used")].join("|");
+}
+
 /** Of `show damaged`. */
 export function damagedRecord({ id, foundAt, reason }: DamagedEntry): JsonRecord {
   return { id, foundAt: time(foundAt), reason };
@@ -174,6 +195,11 @@ export function relayRecords(answer: Extract<RelayToControl, { type: "records" }
     }),
     ...hoststats.map(({ domain, at, status }) => ({ domain, at: time(at), status })),
   ];
+}
+
+/** Of a lane, with how it stands as a sentence. */
+export function laneRecord({ oldestAt, ...lane }: LaneRecord, reason: string): JsonRecord {
+  return { ...lane, oldestAt: time(oldestAt), reason };
 }
 
 /** Of a look of `top`. */

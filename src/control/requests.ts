@@ -1,7 +1,7 @@
 /** Answers the requests of smtpctl and the admin page by asking the other isolates. Uses no sockets. The long function is one switch, a case per request. */
 
-import { type EnvelopeCursor, type EnvelopeId, LAST_ENVELOPE_ID } from "../envelope/mod.ts";
-import { formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../events/mod.ts";
+import { type EnvelopeCursor, type EnvelopeId, LAST_ENVELOPE_ID, type MessageId } from "../envelope/mod.ts";
+import { type AdminActEvent, formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../events/mod.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
 import type {
   CertificateEntry,
@@ -14,10 +14,15 @@ import type {
   MainToControl,
   ProcessWalls,
   QueueToControl,
+  RelayRecord,
   SchedulerToControl,
+  Target,
 } from "../protocol/mod.ts";
 import { formatFinding, summaryOf } from "../findings/mod.ts";
+import { describeLane } from "../story/mod.ts";
 import { Activity } from "./activity.ts";
+import { AdminTokens } from "./admin_tokens.ts";
+import type { MainCaller } from "./main_caller.ts";
 import { failed, shown } from "./answers.ts";
 import type { ControlRequest, Subsystem } from "./parse.ts";
 import { type ControlAnswer, type JsonRecord, MONITOR_PERIOD_MS, type Rates, type TopSample } from "./protocol.ts";
@@ -26,11 +31,14 @@ import {
   certificateRecord,
   damagedRecord,
   describeCertificate,
+  describeToken,
   dkimRecord,
   envelopeRecord,
+  laneRecord,
   relayRecords,
   statsRecord,
   statusRecord,
+  tokenRecord,
 } from "./records.ts";
 import { type Clock, sleep, systemClock } from "../clock.ts";
 
@@ -44,10 +52,12 @@ const NO_LANES: Pick<Extract<SchedulerToControl, { type: "lanes" }>, "lanes" | "
   count: 0,
   oldestAt: null,
 };
+const NO_RELAYS: { readonly relays?: readonly RelayRecord[] } = {};
 const NO_HOSTS: { readonly hosts?: readonly HostRecord[] } = {};
 
-/** Asks main at the door to it. */
-export type MainCaller = Caller<ControlToMain, MainToControl>;
+/** Who asks at the control socket. */
+const SMTPCTL = "smtpctl";
+
 /** A question to main, without its number. */
 type MainRequest = DistributiveOmit<
   Exclude<ControlToMain, { type: "log" | "walls" | "files" | "reload" | "configuration" | "certificates" }>,
@@ -59,6 +69,8 @@ type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K>
 export class ControlRequests {
   /** Takes in the events for those who look on. */
   readonly activity = new Activity();
+  /** Those of the admin page. */
+  readonly tokens: AdminTokens;
   readonly #isolate: Isolate<"control">;
   readonly #stats: Stats;
   readonly #log: (level: LogLevel, text: string) => void;
@@ -84,6 +96,7 @@ export class ControlRequests {
     this.#clock = clock;
     this.#isolate = isolate;
     this.#main = main;
+    this.tokens = new AdminTokens(main, clock);
     this.#stats = stats;
     this.#log = log;
     this.#queue = new Caller(isolate.ask("control-queue"));
@@ -96,17 +109,36 @@ export class ControlRequests {
     this.#scheduler.onreset = () => this.#pauseAgain();
   }
 
-  /** At most `limit` envelopes after the id `after`, with where each stands. */
-  queuePage(after: EnvelopeCursor, limit: number): Promise<QueueRow[]> {
-    return this.#queued.queuePage(after, limit);
+  /** At most `limit` envelopes after the id `after`, of one message or of all, with where each stands. */
+  queuePage(after: EnvelopeCursor, limit: number, message: MessageId | null = null): Promise<QueueRow[]> {
+    return this.#queued.queuePage(after, limit, message);
+  }
+
+  /** One envelope, with where it stands; null when it is not in the queue. */
+  async queueRow(id: EnvelopeId): Promise<QueueRow | null> {
+    const { envelope } = await this.#envelope(id);
+    if (envelope === null) return null;
+    const { states: [state] } = await this.#scheduler.ask<"states">({ type: "states", ids: [id] });
+    return { envelope, state: state ?? { id, state: "unknown", at: 0 } };
+  }
+
+  /** The lanes that hold most and the oldest, each with how it stands in a sentence. */
+  async laneRecords(): Promise<JsonRecord[]> {
+    const [{ lanes }, { relays = [] }] = await Promise.all([
+      this.#scheduler.ask<"lanes">({ type: "lanes", most: MAX_TOP_ROWS }),
+      this.#relay.ask<"records">({ type: "show-records", what: "relays" }).catch(() => NO_RELAYS),
+    ]);
+    const byName = new Map(relays.map((relay) => [relay.relay, relay]));
+    const now = this.#clock.now();
+    return lanes.map((lane) => laneRecord(lane, describeLane(lane, byName.get(lane.name) ?? null, now)));
   }
 
   get uptimeSeconds(): number {
     return (Date.now() - this.#isolate.settings.startedAt) / 1000;
   }
 
-  /** The answers to one request; the last has `ok`. */
-  async *answer(request: ControlRequest): AsyncGenerator<ControlAnswer> {
+  /** The answers to one request; the last has `ok`. `by`: who asks, for the record of what was done. */
+  async *answer(request: ControlRequest, by: string = SMTPCTL): AsyncGenerator<ControlAnswer> {
     if (request.json === true) {
       const records = this.#records(request);
       if (records !== null) return yield* records;
@@ -160,19 +192,25 @@ export class ControlRequests {
         return yield* this.#queued.backup(request);
       case "discover":
         return yield* this.#queued.discover(request);
-      case "schedule":
-        return yield await this.#queued.counted(request, await this.#queued.scheduleAll(request.target));
+      case "schedule": {
+        const count = await this.#queued.scheduleAll(request.target);
+        this.#acted(by, { act: "retry", ...targetOf(request), count });
+        return yield await this.#queued.counted(request, count);
+      }
       case "remove": {
         const { count, whole } = await this.#queued.remove(request.target);
+        this.#acted(by, { act: "remove", ...targetOf(request), count });
         return yield whole ? { ok: true, count } : await this.#queued.counted(request, count);
       }
       case "pause-envelope":
       case "resume-envelope": {
         const count = await this.#queued.setSuspended(request.target, { suspended: request.do === "pause-envelope" });
+        this.#acted(by, { act: request.do === "pause-envelope" ? "hold" : "release", ...targetOf(request), count });
         return yield await this.#queued.counted(request, count);
       }
       case "pause":
       case "resume":
+        this.#acted(by, { act: request.do, what: request.what });
         return yield await this.#setPaused(request.what, { paused: request.do === "pause" });
       case "resume-route": {
         const { lines: [error] } = await this.#relay.ask<"shown">({ type: "resume-route", route: request.route });
@@ -203,6 +241,21 @@ export class ControlRequests {
       case "update-dkim": {
         const { error } = await this.#askMain({ type: request.do });
         return yield error === null ? { ok: true } : failed(error);
+      }
+      case "admin-token": {
+        const added = await this.tokens.add(request);
+        if ("error" in added) return yield failed(added.error);
+        this.#acted(by, { act: "token-made", what: added.name });
+        yield { record: { name: added.name } };
+        return yield { ok: true };
+      }
+      case "admin-tokens":
+        return yield* shown((await this.tokens.list()).map((token) => describeToken(token, this.#clock.now())));
+      case "admin-revoke": {
+        const error = await this.tokens.remove(request.name);
+        if (error !== null) return yield failed(error);
+        this.#acted(by, { act: "token-revoked", what: request.name });
+        return yield { ok: true };
       }
       case "dkim-check":
         return yield* this.#dkim({ type: "dkim-check" });
@@ -237,11 +290,20 @@ export class ControlRequests {
         return this.#inRecords(async () =>
           relayRecords(await this.#relay.ask<"records">({ type: "show-records", what: request.what }))
         );
+      case "admin-tokens":
+        return this.#inRecords(async () =>
+          (await this.tokens.list()).map((token) => tokenRecord(token, this.#clock.now()))
+        );
       case "dkim-check":
         return this.#dkim({ type: "dkim-check" }, "records");
       default:
         return null;
     }
+  }
+
+  /** Reports what was done. Of smtpctl that is a part of the story of a message, and of nothing else. */
+  #acted(by: string, act: Omit<AdminActEvent, "type" | "by">): void {
+    this.#isolate.emit({ type: "admin-act", by, ...act });
   }
 
   async *#inRecords(make: () => JsonRecord[] | Promise<JsonRecord[]>): AsyncGenerator<ControlAnswer> {
@@ -371,7 +433,7 @@ export class ControlRequests {
     const clock = this.#clock, watched = this.activity.watch(clock.steady());
     try {
       for (let rates: Rates | null = null;; rates = watched.take(clock.steady())) {
-        yield { top: await this.#look(rates) };
+        yield { top: await this.look(rates) };
         await sleep(intervalMs, clock);
       }
     } finally {
@@ -380,7 +442,7 @@ export class ControlRequests {
   }
 
   /** What `top` shows now. An isolate that is being replaced has nothing to say. */
-  async #look(rates: Rates | null): Promise<TopSample> {
+  async look(rates: Rates | null): Promise<TopSample> {
     const [{ lanes, count, oldestAt }, { hosts = [] }] = await Promise.all([
       this.#scheduler.ask<"lanes">({ type: "lanes", most: MAX_TOP_ROWS }).catch(() => NO_LANES),
       this.#relay.ask<"records">({ type: "show-records", what: "hosts", slowest: MAX_TOP_ROWS }).catch(() => NO_HOSTS),
@@ -468,6 +530,12 @@ export class ControlRequests {
   #askMain(request: MainRequest): Promise<MainAnswer> {
     return this.#main.ask<"answer">(request);
   }
+}
+
+/** What of an act's target is one thing. */
+function targetOf({ target }: { readonly target: Target }): Pick<AdminActEvent, "envelope" | "message" | "what"> {
+  if (target === "all") return { what: "all" };
+  return "domain" in target ? { what: target.domain } : target;
 }
 
 /** Lines about the configuration: when it was read, and how many sessions go on with older ones. */

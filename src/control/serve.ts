@@ -1,19 +1,23 @@
 /** Puts the control isolate together: events in, log and statistics out, the control socket and the admin page on top. One function is long: each part needs the others. */
 
-import { AdminServer } from "../admin/mod.ts";
-import type { EnvelopeCursor } from "../envelope/mod.ts";
+import type net from "node:net";
+import type { AdminServer } from "../admin/mod.ts";
 import { type Event, eventLevel, formatEvent, type LogLevel, type StatEvent, Stats } from "../events/mod.ts";
-import type { ControlToMain } from "../protocol/mod.ts";
+import type { ControlToMain, Peer } from "../protocol/mod.ts";
 import { attributed, REPORTERS } from "../protocol/events.ts";
 import { isolateName } from "../protocol/roles.ts";
 import { ADMIN_LISTENER } from "../protocol/main.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
 import { adoptSocket } from "../sockets/mod.ts";
+import { startAdminServer } from "./admin_server.ts";
+import { adminSource, type AdminSourceDeps, Outcomes } from "./admin_source.ts";
 import { checkDaily } from "./daily_check.ts";
 import type { Activity } from "./activity.ts";
-import { ControlRequests, type MainCaller } from "./requests.ts";
+import type { MainCaller } from "./main_caller.ts";
+import { ControlRequests } from "./requests.ts";
 import { EventFlow } from "./flow.ts";
 import { Logbook, type LogOutput, outputsOf } from "./logbook.ts";
+import { OpenSessions } from "./open_sessions.ts";
 import { Ordering } from "./ordering.ts";
 import { ControlSessions } from "./sessions.ts";
 import { systemClock } from "../clock.ts";
@@ -36,7 +40,11 @@ export function serveControl(isolate: Isolate<"control">): void {
     oncount: (open) => stats.set("control.session", open),
   });
   // The events of this isolate itself pass no door.
-  const books = { isolate, stats, logbook, activity: requests.activity };
+  const books: Books = {
+    ...{ isolate, stats, logbook, activity: requests.activity },
+    sessions: new OpenSessions(() => systemClock.now()),
+    outcomes: new Outcomes(),
+  };
   isolate.emit = (event) => take(books, event, { peer: 0, name: "control" });
   const ordering = new Ordering(systemClock.steady);
   for (const role of REPORTERS) {
@@ -58,18 +66,21 @@ export function serveControl(isolate: Isolate<"control">): void {
       channel.onreset = () => {
         ordering.lost(peer);
         stats.forgetSessions(peer);
+        books.sessions.lost(peer);
       };
     });
   }
-  let admin = openAdmin(isolate, requests, stats);
+  const admin = new AdminPage(
+    { isolate, requests, stats, sessions: books.sessions, outcomes: books.outcomes, clock: systemClock },
+    (text) => log("warn", text),
+  );
+  admin.configure();
   let sinks = isolate.settings.log;
   isolate.onreload = () => {
     const { settings } = isolate;
     if (JSON.stringify(settings.log) !== JSON.stringify(sinks)) logbook.redirect(outputs());
     sinks = settings.log;
-    if (settings.admin?.address === admin?.address && settings.admin?.port === admin?.port) return;
-    admin?.server.close();
-    admin = openAdmin(isolate, requests, stats);
+    admin.configure();
   };
   const stopChecking = checkEveryDay(requests, log);
   main.onmessage = (message) => {
@@ -77,13 +88,12 @@ export function serveControl(isolate: Isolate<"control">): void {
     const { listener, peer } = message, socket = adoptSocket(message.descriptor);
     if (listener !== ADMIN_LISTENER) {
       sessions.serve(socket, peer).catch((error) => log("warn", `warn: control: ${error.message}`));
-    } else if (admin === null) socket.destroy();
-    else admin.server.serve(socket, peer.address);
+    } else admin.serve(socket, peer);
   };
   isolate.onstop = () => {
     stopChecking();
     sessions.close();
-    admin?.server.close();
+    admin.close();
     ordering.flush();
     logbook.flush();
   };
@@ -95,6 +105,8 @@ interface Books {
   readonly stats: Stats;
   readonly logbook: Logbook;
   readonly activity: Activity;
+  readonly sessions: OpenSessions;
+  readonly outcomes: Outcomes;
 }
 
 /** Returns what ends it. */
@@ -110,13 +122,15 @@ function checkEveryDay(requests: ControlRequests, log: (level: LogLevel, text: s
 
 /** One event: counted always, logged when its level is enabled. A malformed one must not take the log down. */
 function take(
-  { isolate, stats, logbook, activity }: Books,
+  { isolate, stats, logbook, activity, sessions, outcomes }: Books,
   event: Event,
   { peer, name }: { readonly peer: number; readonly name: string },
 ): void {
   try {
     stats.observe(event, peer);
     activity.observe(event);
+    if (isolate.settings.admin.length > 0) sessions.observe(event, peer);
+    outcomes.observe(event);
     if (event.type === "count" || event.type === "gauge") {
       if (!isolate.traces("stat")) return;
       const trace = statTrace(event);
@@ -145,28 +159,38 @@ function logOutputs(isolate: Isolate<"control">, send: (message: ControlToMain) 
   );
 }
 
-/** The admin page, and where main listens for it. */
-interface AdminPage {
-  readonly address: string;
-  readonly port: number;
-  readonly server: AdminServer;
-}
+/** The admin server; null while nothing is served. */
+class AdminPage {
+  readonly #deps: AdminSourceDeps;
+  readonly #warn: (text: string) => void;
+  #server: Promise<AdminServer> | null = null;
 
-function openAdmin(isolate: Isolate<"control">, requests: ControlRequests, stats: Stats): AdminPage | null {
-  const { admin, shared, maxConnections } = isolate.settings;
-  if (admin === null) return null;
-  const source = {
-    serverName: shared.serverName,
-    version: shared.version,
-    uptimeSeconds: () => requests.uptimeSeconds,
-    stats: () => stats.entries(),
-    queuePage: (after: EnvelopeCursor, limit: number) => requests.queuePage(after, limit),
-    health: () => requests.health(),
-    diskErrors: () => requests.diskErrors(),
-    checkup: () => requests.lastCheckup,
-    refusals: () => requests.refusals(),
-    paused: () => ({ mda: requests.paused("mda"), mta: requests.paused("mta"), smtp: requests.paused("smtp") }),
-  };
-  const server = new AdminServer({ address: admin.address, maxConnections: maxConnections.admin, source });
-  return { ...admin, server };
+  constructor(deps: AdminSourceDeps, warn: (text: string) => void) {
+    this.#deps = deps;
+    this.#warn = warn;
+  }
+
+  /** Serves what the settings name from now on: the server is loaded when it is needed first. */
+  configure(): void {
+    const { settings } = this.#deps.isolate, { admin: listeners } = settings;
+    if (listeners.length === 0) {
+      this.close();
+      this.#server = null;
+    } else if (this.#server === null) {
+      const source = adminSource(this.#deps);
+      this.#server = startAdminServer({ listeners, maxConnections: settings.maxConnections.admin, source });
+      this.#server.catch((error) => this.#warn(`warn: admin: the page cannot be served: ${error.message}`));
+    } else void this.#server.then((server) => server.configure(listeners), () => {});
+  }
+
+  /** Serves a connection as soon as the server is loaded. */
+  serve(socket: net.Socket, { address, uid, local = "" }: Peer): void {
+    if (this.#server === null) return void socket.destroy();
+    const source = address === "local" ? `uid:${uid ?? "-"}` : address;
+    this.#server.then((server) => server.serve(socket, { place: local, source }), () => socket.destroy());
+  }
+
+  close(): void {
+    void this.#server?.then((server) => server.close(), () => {});
+  }
 }

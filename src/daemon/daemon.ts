@@ -5,8 +5,10 @@
 
 import type net from "node:net";
 import { dirname } from "node:path";
-import type { Config, Environment } from "../config/mod.ts";
+import { adminKey, adminPlace } from "../config/admin.ts";
+import type { AdminListener, Config, Environment, SourceLine } from "../config/mod.ts";
 import { controlSocketPath, journalSocketPath, spoolPath, statePath, submissionSocketPath } from "../config/paths.ts";
+import { shown } from "../config/values.ts";
 import { systemReason, type Trace } from "../events/mod.ts";
 import type {
   ControlToMain,
@@ -28,12 +30,14 @@ import { type MainChannel, type Processes, Supervisor } from "../supervisor/mod.
 import { AcmeRequests } from "./acme/acme_requests.ts";
 import { certificateEntries } from "./certificate_entries.ts";
 import type { KeeperHooks } from "./certificates.ts";
+import { AdminTokens } from "./admin_tokens.ts";
 import { filesForTables, loadConfiguration, type Loaded, type LoadSurroundings } from "./configuration.ts";
 import { faultOfTable } from "./checks/advise.ts";
 import { HostCheck } from "./checkup/checkup.ts";
 import { Children } from "./machine/children.ts";
 import { claimSocket, claimSpool, claimState, removeIfPresent } from "./claim.ts";
 import { LookupRequests } from "./lookup_requests.ts";
+import { fileMark } from "./sockets/chosen_sockets.ts";
 import { backlogFor, ListeningSockets } from "./sockets/listening_sockets.ts";
 import { Fatal } from "./fatal.ts";
 import { ForwardFiles } from "./forward_files.ts";
@@ -54,7 +58,7 @@ import { NameService } from "./machine/name_service.ts";
 import { makeProcesses, processPlans, protectCaches } from "./processes.ts";
 import { ProgramFiles } from "./program_files.ts";
 import { programsIn } from "./program_isolates.ts";
-import { programUser } from "./programs.ts";
+import { findGroup, programUser } from "./programs.ts";
 import { Passwords } from "./machine/passwords.ts";
 import { SessionAdmission } from "./sockets/session_admission.ts";
 import { readResolver, readServerName, resolverFiles } from "./machine/machine_names.ts";
@@ -125,6 +129,7 @@ class Daemon {
   /** Answers lookup. */
   readonly #lookupRequests: LookupRequests;
   readonly #hostCheck: HostCheck;
+  readonly #adminTokens: AdminTokens;
   #supervisor!: Supervisor;
   #walls!: RunningWalls;
   #admission!: SessionAdmission;
@@ -164,6 +169,7 @@ class Daemon {
       Object.keys(processes).length + Object.keys(programs).length,
     );
     this.#lookupRequests = new LookupRequests(new NameService(), new Passwords(options.shadow), this.#clock);
+    this.#adminTokens = new AdminTokens(statePath(options.env), (text) => this.#log("warn", text));
     this.#hostCheck = new HostCheck({ config: () => this.#reloader.current.config, env: options.env }, {
       lookup: this.#lookupRequests,
       now: () => this.#clock.now(),
@@ -278,7 +284,9 @@ class Daemon {
   /** Loads what a configuration names. Throws Fatal. */
   #load(config: Config, around: Pick<LoadSurroundings, "serverName" | "running" | "log">): Promise<Loaded> {
     const { env, paused, users, queueInput = null } = this.#options;
-    if (Object.values(config.pki).some(({ acme }) => acme !== null)) claimState(statePath(env));
+    if (config.admin.length > 0 || Object.values(config.pki).some(({ acme }) => acme !== null)) {
+      claimState(statePath(env));
+    }
     const logLine: KeeperHooks["log"] = (level, text) => this.#log(level, text);
     return loadConfiguration(config, {
       ...{ env, paused, queueInput },
@@ -483,7 +491,10 @@ class Daemon {
       now: this.#clock.steady,
       log: (level, text) => this.#log(level, text),
       debug: (text) => this.#debug(text),
-      relisten: (listener) => this.#places.purposeAt(placeOf(listener)) ?? null,
+      relisten: (listener) => {
+        const purpose = this.#places.purposeAt(placeOf(listener));
+        return purpose === undefined || "admin" in purpose ? null : purpose;
+      },
       onlast: (generation) => this.#reloader.ended(generation),
     });
   }
@@ -506,15 +517,17 @@ class Daemon {
       descriptors.map((fd) => ({ fd, name: textOf(inherited.find(({ descriptor }) => descriptor === fd)!.name) }));
     await this.#openControl(places(given.control), { path: controlSocket, mode: CONTROL_MODE });
     this.#places = new Places(sockets, {
-      accept: (socket, purpose) => purpose === null ? this.#acceptAdmin(socket) : this.#acceptSmtp(socket, purpose),
+      accept: (socket, purpose) =>
+        "admin" in purpose ? this.#acceptAdmin(socket, purpose.admin) : this.#acceptSmtp(socket, purpose),
       warn: (text) => this.#log("warn", text),
     });
     for (const wanted of wantedPlaces(loaded)) {
       const { place, purpose } = wanted;
-      const own = places(purpose === null ? [] : given.listeners.get(purpose.id) ?? []);
-      if (own.length === 0 && "path" in place) removeIfPresent(place.path);
+      const own = places("admin" in purpose ? [] : given.listeners.get(purpose.id) ?? []);
+      const replaces = own.length === 0 && "path" in place && !("chosen" in place);
+      if (replaces) removeIfPresent(place.path);
       await this.#places.open(wanted, own);
-      if (own.length === 0 && "path" in place) this.#files.set(place.path, fileMark(place.path));
+      if (replaces) this.#files.set(place.path, fileMark(place.path));
     }
     this.#warnOfFewDescriptors();
     if (this.#options.paused.smtp) this.#admission.paused = true;
@@ -580,8 +593,12 @@ class Daemon {
     return descriptor === null ? null : this.#native.peerUid(descriptor);
   }
 
-  #acceptAdmin(socket: net.Socket): void {
-    const peer: Peer = { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0, uid: null };
+  /** Control is told at which place the client came: by that it knows what is asked of it. */
+  #acceptAdmin(socket: net.Socket, admin: AdminListener): void {
+    const local = adminPlace(admin);
+    const peer: Peer = "path" in admin
+      ? { address: "local", port: 0, uid: this.#peerUid(socket), local }
+      : { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0, uid: null, local };
     try {
       const descriptor = detachDescriptor(socket);
       this.#handToControl({ type: "session", descriptor, listener: ADMIN_LISTENER, peer, sessionNumber: 0 });
@@ -666,6 +683,10 @@ class Daemon {
 
   #answerControl(channel: MainChannel<"control-main">, request: ControlToMain): void {
     if (request.type === "log") return this.#logs.write(request.target, request.lines);
+    if (request.type === "admin-token-used") return this.#adminTokens.used(request);
+    if (
+      request.type === "admin-tokens" || request.type === "add-admin-token" || request.type === "remove-admin-token"
+    ) return channel.send({ type: "admin-tokens", call: request.call, ...this.#adminTokens.answer(request) });
     if (request.type === "walls") {
       const { call } = request;
       return void this.#walls.look().then((processes) => channel.send({ type: "walls", call, processes }));
@@ -717,7 +738,11 @@ class Daemon {
           | "checkup"
           | "last-checkup"
           | "dkim-check"
-          | "dkim-rotate";
+          | "dkim-rotate"
+          | "admin-tokens"
+          | "add-admin-token"
+          | "remove-admin-token"
+          | "admin-token-used";
       }
     >,
   ): { changed?: boolean; error?: string | null } {
@@ -837,22 +862,23 @@ class Daemon {
 function wantedPlaces({ listeners, config: { admin, declared } }: Loaded): Wanted[] {
   return [
     ...listeners.map((listener) => ({ place: placeOf(listener), purpose: listener })),
-    ...admin === null ? [] : [{ place: { ...admin, at: declared["admin listen"] }, purpose: null }],
+    ...admin.map((one) => ({ place: placeOfAdmin(one, declared[adminKey(one)]), purpose: { admin: one } })),
   ];
+}
+
+/** Throws Fatal where the group of a socket is none. */
+function placeOfAdmin(admin: AdminListener, at: SourceLine | undefined): Place {
+  if (!("path" in admin)) return { address: admin.address, port: admin.port, at };
+  const { path, mode, group: name } = admin;
+  const group = name === null ? null : findGroup(name);
+  if (name !== null && group === null) {
+    throw new Fatal(`${at === undefined ? "" : `${at.file}:${at.line}: `}there is no group "${shown(name)}"`);
+  }
+  return { path, mode, group, chosen: true, at };
 }
 
 function placeOf(listener: Listener): Place {
   return listener.socket ? { path: listener.address, mode: CONTROL_MODE } : listener;
-}
-
-/** What a file is known by; null where there is none. */
-function fileMark(path: string): string | null {
-  try {
-    const { dev, ino, mtime } = Deno.lstatSync(path);
-    return [dev, ino, mtime?.getTime()].join(" ");
-  } catch {
-    return null;
-  }
 }
 
 /** How many isolates there are of the roles whose number depends on the machine or on the config. */

@@ -36,7 +36,10 @@ export function oneProcessFiles({ config, env, shadow }: OneProcessSource): Land
       ...keys.flatMap(foldersOf),
       ...config.log.flatMap((sink) => sink.kind === "file" ? [dirname(sink.path)] : []),
     ]),
-    sockets: present([dirname(controlSocketPath(env))]),
+    sockets: present([
+      dirname(controlSocketPath(env)),
+      ...config.admin.flatMap((admin) => "path" in admin ? [dirname(admin.path)] : []),
+    ]),
     // A configuration that is read again may name other addresses.
     tcp: "any",
     // Seccomp refuses signals where no programs are started, and a service manager may listen on an abstract socket.

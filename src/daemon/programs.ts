@@ -114,7 +114,8 @@ function findUser(name: string): Identity | null {
   return account === undefined ? null : { uid: account.uid, gid: account.gid };
 }
 
-function findGroup(name: string): number | null {
+/** Returns the number of a group of /etc/group; null when there is none of that name. */
+export function findGroup(name: string): number | null {
   for (const line of (readIfPresent("/etc/group") ?? "").split("\n")) {
     const [group, , gid] = line.split(":");
     if (group === name && /^\d+$/.test(gid ?? "")) return Number(gid);

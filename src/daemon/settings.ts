@@ -3,6 +3,7 @@
 import { connectionLimits } from "./machine/shares.ts";
 import { hostname } from "node:os";
 import { fileURLToPath } from "node:url";
+import { adminPlace } from "../config/admin.ts";
 import type { Action, Config, Environment, FilterStep, LocalAction, RelayAction, RelayLimits } from "../config/mod.ts";
 import { testOf } from "../config/filter_condition.ts";
 import { limitsFor } from "../config/limits.ts";
@@ -280,7 +281,7 @@ function filterSettings({ config, around, shared }: Common): FilterSettings {
 function controlSettings({ config, around, shared }: Common): ControlSettings {
   return {
     shared,
-    admin: config.admin,
+    admin: config.admin.map((listener) => ({ ...listener, place: adminPlace(listener) })),
     maxConnections: connectionLimits(around.descriptors),
     log: around.log,
     startedAt: around.running?.control.startedAt ?? Date.now(),

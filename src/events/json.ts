@@ -57,6 +57,7 @@ export const EVENT_FIELDS: { readonly [T in Logged]: readonly (FieldsOf<T> & str
   "queue-remove": DROPPED,
   "queue-signed": SIGNED,
   "queue-unsigned": UNSIGNED,
+  "admin-act": ["by", "act", "envelope", "message", "what", "count"],
   log: ["text"],
   trace: ["trace", "text"],
 };

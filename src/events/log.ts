@@ -5,7 +5,16 @@
 
 import { formatMailAuth, formatMailbox, type MailAuth, type Mailbox, type ReversePath } from "../envelope/mod.ts";
 import { formatDuration } from "./duration.ts";
-import type { DeliveryEvent, Event, LogLevel, QueueEvent, RelayEvent, SmtpEvent, TextEvent } from "./types.ts";
+import type {
+  AdminActEvent,
+  DeliveryEvent,
+  Event,
+  LogLevel,
+  QueueEvent,
+  RelayEvent,
+  SmtpEvent,
+  TextEvent,
+} from "./types.ts";
 import { vis } from "./vis.ts";
 
 type SigningEvent = Extract<Event, { type: "smtp-signed" | "smtp-unsigned" | "queue-signed" | "queue-unsigned" }>;
@@ -57,6 +66,8 @@ export function formatEvent(event: Event): string | null {
     case "queue-expire":
     case "queue-remove":
       return formatDropped(event);
+    case "admin-act":
+      return formatAct(event);
     case "log":
     case "trace":
       return formatText(event);
@@ -72,6 +83,16 @@ export function formatEvent(event: Event): string | null {
   event satisfies never;
   // What a broken isolate may send.
   return null;
+}
+
+/** What smtpctl does has no line: who may use it may read the log of the shell. */
+function formatAct({ by, act, envelope, message, what, count }: AdminActEvent): string | null {
+  if (by === "smtpctl") return null;
+  return `admin: ${vis(by)} ${act}` +
+    (envelope === undefined ? "" : ` evpid=${envelope}`) +
+    (message === undefined ? "" : ` msgid=${message}`) +
+    (what === undefined ? "" : ` ${vis(what)}`) +
+    (count === undefined ? "" : ` envelopes=${count}`);
 }
 
 function formatSmtp(event: SmtpEvent): string {

@@ -105,6 +105,7 @@ export class Stats {
       case "queue-dsn-written":
       case "queue-dsn-dropped":
       case "dialogue":
+      case "admin-act":
       case "log":
       case "trace":
         return;

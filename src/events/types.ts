@@ -282,7 +282,38 @@ export interface CommittedEvent {
   readonly number: number;
 }
 
+/** What an act of an administrator may be. */
+export const ADMIN_ACTS = [
+  "hold",
+  "release",
+  "retry",
+  "remove",
+  "pause",
+  "resume",
+  "login",
+  "login-refused",
+  "logout",
+  "token-made",
+  "token-revoked",
+] as const;
+
+/** Someone did something by smtpctl, the admin page or its API. Control itself reports it. */
+export interface AdminActEvent {
+  readonly type: "admin-act";
+  /** `smtpctl`, or `admin:NAME` with the name of the token; `admin:-` for nobody. */
+  readonly by: string;
+  readonly act: typeof ADMIN_ACTS[number];
+  /** To what it was done, where that is one. */
+  readonly envelope?: EnvelopeId;
+  readonly message?: MessageId;
+  /** What else it was done to: a domain, a subsystem, a token; or where the request came from. */
+  readonly what?: string;
+  /** Envelopes that it changed. */
+  readonly count?: number;
+}
+
 export type Event =
+  | AdminActEvent
   | SmtpEvent
   | CommittedEvent
   | RelayEvent

@@ -212,8 +212,10 @@ export type Reporter = keyof typeof EVENTS;
 /** What a role may report. */
 export type EventOf<R extends Reporter> = Of<Event, "type", keyof typeof EVENTS[R]>;
 
+/** What control reports itself, at no door. */
+type OfControl = "admin-act";
 /** Every event has a role: one that stands in no row does not compile. */
-type Reported = { [R in Reporter]: keyof typeof EVENTS[R] }[Reporter];
+type Reported = OfControl | { [R in Reporter]: keyof typeof EVENTS[R] }[Reporter];
 export type NobodysEvent = Exclude<Event["type"], Reported>;
 const complete: [NobodysEvent] extends [never] ? true : never = true;
 void complete;

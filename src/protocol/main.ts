@@ -5,6 +5,7 @@
 
 import { type Trace, TRACES } from "../events/mod.ts";
 import {
+  type Check,
   finite,
   flag,
   list,
@@ -108,8 +109,32 @@ export type ControlToMain =
     readonly verbose: boolean;
     readonly traces: readonly Trace[];
   }
+  /** Which tokens of the admin page are there? */
+  | { readonly type: "admin-tokens"; readonly call: number }
+  /** Keep another one, or forget one. */
+  | { readonly type: "add-admin-token"; readonly call: number; readonly token: AdminToken }
+  | { readonly type: "remove-admin-token"; readonly call: number; readonly name: string }
+  /** Keep when it was used last, in milliseconds since the epoch. */
+  | { readonly type: "admin-token-used"; readonly name: string; readonly at: number }
   /** Finished lines for a place of the log, by its number in the settings. */
   | { readonly type: "log"; readonly target: number; readonly lines: readonly LogLine[] };
+/** What is kept of a token of the admin page: not the token. Times in milliseconds since the epoch. */
+export interface AdminToken {
+  readonly name: string;
+  /** `write` includes `read`. */
+  readonly scope: "read" | "write";
+  /** SHA-256 of the token, in hexadecimal digits. */
+  readonly hash: string;
+  readonly createdAt: number;
+  /** Null for never. */
+  readonly expiresAt: number | null;
+  readonly usedAt: number | null;
+}
+/** How many there may be. */
+export const MAX_ADMIN_TOKENS = 100;
+/** What a token may be called. */
+export const ADMIN_TOKEN_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
 /** A certificate in use. Times in milliseconds since the epoch. */
 export interface CertificateEntry {
   /** Of the `pki` line. */
@@ -183,6 +208,13 @@ export type MainToControl =
   | { readonly type: "configuration"; readonly call: number } & ConfigurationState
   | { readonly type: "certificates"; readonly call: number; readonly certificates: readonly CertificateEntry[] }
   | { readonly type: "walls"; readonly call: number; readonly processes: readonly ProcessWalls[] }
+  /** Those that are kept now. `error`: why what was asked for was not done. */
+  | {
+    readonly type: "admin-tokens";
+    readonly call: number;
+    readonly tokens: readonly AdminToken[];
+    readonly error: string | null;
+  }
   /** `checked` is null where there was no check yet. `worse`: what is worse than at the last daily check. */
   | {
     readonly type: "checked";
@@ -242,6 +274,15 @@ const logLine = record<LogLine>({
     ),
   ),
 });
+const adminTokenName = matching(ADMIN_TOKEN_NAME, "the name of a token");
+export const adminToken: Check<AdminToken> = record<AdminToken>({
+  name: adminTokenName,
+  scope: oneOf("read", "write"),
+  hash: matching(/^[0-9a-f]{64}$/, "a hash"),
+  createdAt: whole(),
+  expiresAt: nullOr(whole()),
+  usedAt: nullOr(whole()),
+});
 const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
   stop: { call },
   "pause-smtp": { call, paused: flag },
@@ -259,6 +300,10 @@ const CONTROL_TO_MAIN: MessageTable<ControlToMain> = {
   files: { call },
   walls: { call },
   verbosity: { call, verbose: flag, traces: list(oneOf(...TRACES), TRACES.length) },
+  "admin-tokens": { call },
+  "add-admin-token": { call, token: adminToken },
+  "remove-admin-token": { call, name: adminTokenName },
+  "admin-token-used": { name: adminTokenName, at: whole() },
   log: { target: whole(), lines: list(logLine) },
 };
 const MAIN_TO_CONTROL: MessageTable<MainToControl> = {
@@ -306,6 +351,7 @@ const MAIN_TO_CONTROL: MessageTable<MainToControl> = {
     olderSessions: whole(),
   },
   walls: { call, processes: list(record(PROCESS_WALLS), MAX_PROCESSES) },
+  "admin-tokens": { call, tokens: list(adminToken, MAX_ADMIN_TOKENS), error: nullOr(longText) },
   checked: { call, checked: nullOr(checked), worse: findings },
 };
 const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
@@ -324,6 +370,9 @@ const CONTROL_MAIN_REPLIES: Replies<ControlToMain, MainToControl> = {
   isolates: ["answer"],
   files: ["files"],
   walls: ["walls"],
+  "admin-tokens": ["admin-tokens"],
+  "add-admin-token": ["admin-tokens"],
+  "remove-admin-token": ["admin-tokens"],
   verbosity: ["answer"],
 };
 

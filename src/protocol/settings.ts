@@ -5,6 +5,7 @@ import type { SrsKeys } from "../mac/mod.ts";
 import type {
   AcmeOrder,
   Action,
+  AdminListener,
   FilterStep,
   HistoryPolicy,
   LimitsFor,
@@ -355,7 +356,8 @@ export interface HistorySettings extends Omit<HistoryPolicy, "refs"> {
 
 export interface ControlSettings {
   readonly shared: SharedSettings;
-  readonly admin: { readonly address: string; readonly port: number } | null;
+  /** Where the admin page is served; `place` is what its connections come with. None: nothing is served. */
+  readonly admin: readonly (AdminListener & { readonly place: string })[];
   /** Connections of the control socket and of the admin address that may be open at one time. */
   readonly maxConnections: { readonly control: number; readonly admin: number };
   /** Where log lines go: control writes those to stderr, and posts the others to main. */

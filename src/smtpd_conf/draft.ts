@@ -4,6 +4,7 @@ import type { Named } from "./cursor.ts";
 import type {
   AcmeOrder,
   Action,
+  AdminListener,
   Config,
   DkimLine,
   FilterProcess,
@@ -78,7 +79,7 @@ export interface Draft {
   readonly mta: { maxDeferred: number; limits: Config["mta"]["limits"] };
   readonly domainLimits: Map<string, Config["mta"]["limits"]>;
   readonly scheduler: Mutable<Config["scheduler"]>;
-  admin: Config["admin"];
+  readonly admin: AdminListener[];
   dmarcReports: Config["dmarcReports"];
   history: Config["history"];
   readonly log: LogSink[];
@@ -102,10 +103,10 @@ export function use(draft: Draft, name: Named): void {
   draft.used.add(declaredKey(name));
 }
 
-/** The key of the line of the admin page in `declared`. */
-export const ADMIN_PLACE = "admin listen";
+/** What the keys of the admin lines in `declared` begin with. */
+const ADMIN_PLACE = "admin listen";
 
-/** The same for the line of reports of DMARC. */
+/** The key of the line of reports of DMARC in `declared`. */
 export const DMARC_REPORTS_PLACE = "dmarc reports";
 
 /** The same for the line of the history. */
@@ -113,8 +114,8 @@ export const HISTORY_PLACE = "history";
 
 /** Tells whether a key of `declared` is of something that needs no other line to name it. */
 export function needsNoName(key: string): boolean {
-  const places: readonly string[] = [ADMIN_PLACE, DMARC_REPORTS_PLACE, HISTORY_PLACE, ...Object.values(SET_PLACES)];
-  return places.includes(key) || key.startsWith(SET_PLACES.mtaLimitFor);
+  const places: readonly string[] = [DMARC_REPORTS_PLACE, HISTORY_PLACE, ...Object.values(SET_PLACES)];
+  return places.includes(key) || key.startsWith(SET_PLACES.mtaLimitFor) || key.startsWith(`${ADMIN_PLACE} `);
 }
 
 /** The key of a declaration in `declared`. */
@@ -155,7 +156,7 @@ export function emptyDraft(): Draft {
     mta: { maxDeferred: DEFAULTS.mta.maxDeferred, limits: DEFAULTS.mta.limits },
     domainLimits: new Map(),
     scheduler: { ...DEFAULTS.scheduler },
-    admin: DEFAULTS.admin,
+    admin: [],
     dmarcReports: null,
     history: null,
     log: [],

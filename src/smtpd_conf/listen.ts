@@ -1,12 +1,11 @@
-/** `listen on …` of smtpd.conf(5), and our `admin listen on …`. Interfaces are resolved by main, not here. */
+/** `listen on …` of smtpd.conf(5). Interfaces are resolved by main, not here. */
 
-import { ipVersion } from "../net/mod.ts";
 import { type Context, servicesText } from "./context.ts";
 import type { ListenSpec, SourceLine } from "../config/mod.ts";
 import { LANGUAGE_LIMITS } from "../config/limits.ts";
 import { emptyListenSpec } from "../config/listen.ts";
 import { isPort, servicePort, shown } from "../config/values.ts";
-import { ADMIN_PLACE, use } from "./draft.ts";
+import { use } from "./draft.ts";
 import { expectHostName } from "./names.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { atTable, parseFilterOption, parseTable } from "./references.ts";
@@ -196,28 +195,4 @@ function finishInterface({ cursor, draft }: Context, spec: Spec): void {
     warn(`"senders" has no effect without "auth" or "auth-optional": it is about who has logged in`);
   }
   if (spec.ca !== null && !spec.verify) warn(`"ca" has no effect without "tls-require verify" or "smtps verify"`);
-}
-
-/** After `admin`, with `listen` ahead: the address of the admin page, an extension of ours. */
-export function parseAdmin({ cursor, draft, files }: Context, at: SourceLine): void {
-  if (!cursor.expectKeyword("listen") || !cursor.expectKeyword("on")) return;
-  const addressAt = cursor.peek().at;
-  const text = cursor.expectString("the address of the admin page");
-  if (text === null || !cursor.expectKeyword("port")) return;
-  const address = text.replace(/^\[(.*)\]$/, "$1");
-  if (ipVersion(address) === 0) {
-    return cursor.fail(addressAt, `invalid address: ${shown(text)}${files.interfaceList?.() ?? ""}`);
-  }
-  const portAt = cursor.peek().at;
-  const port = cursor.expectNumber("a port number");
-  if (port === null) return;
-  if (!isPort(port)) return cursor.fail(portAt, `invalid port: ${port}`);
-  if (draft.admin !== null) return cursor.fail(at, "admin listener is already specified");
-  draft.admin = { address, port };
-  draft.declared.set(ADMIN_PLACE, at);
-  if (!/^127\.|^::1$/.test(address)) {
-    draft.warnings.push(
-      `${at.file}:${at.line}: warning: the admin page asks for no password: ${address} is not loopback`,
-    );
-  }
 }

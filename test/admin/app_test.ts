@@ -1,40 +1,9 @@
 /** The admin pages, asked without a socket. */
 
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { type AdminSource, createAdmin } from "../../src/admin/mod.ts";
-import { envelope } from "../control/harness.ts";
-import { evpid } from "../ids.ts";
+import { appOf, ENVELOPES as all, sourceOf } from "./fakes.ts";
 
-const NOW = 1_700_000_100_000;
-const all = ["00000001aaaaaaaa", "00000001bbbbbbbb", "00000002cccccccc"].map(evpid);
-
-function sourceOf(changes: Partial<AdminSource> = {}): AdminSource {
-  return {
-    serverName: "mx.example.org",
-    version: "0.1.0",
-    uptimeSeconds: () => 61.5,
-    stats: () => [
-      { key: "scheduler.delivery.ok", value: 7, kind: "counter" },
-      { key: "smtp.session", value: 2, kind: "gauge" },
-    ],
-    queuePage: (after, limit) =>
-      Promise.resolve(
-        all.filter((id) => id > after).slice(0, limit).map((id) => ({
-          envelope: envelope(id, { errorLine: "<script>alert(1)</script>" }),
-          state: { id, state: "pending" as const, at: NOW + 60_000 },
-        })),
-      ),
-    health: () => Promise.resolve({ queue: true, scheduler: true }),
-    diskErrors: () => Promise.resolve([]),
-    checkup: () => null,
-    refusals: () => Promise.resolve([]),
-    paused: () => ({ mda: false, mta: false, smtp: false }),
-    ...changes,
-  };
-}
-
-const ask = (path: string, init: RequestInit = {}, source = sourceOf()) =>
-  createAdmin(source, "127.0.0.1", () => NOW).request(`http://127.0.0.1:8025${path}`, init);
+const ask = (path: string, init: RequestInit = {}, source = sourceOf()) => appOf(source)(path, init);
 
 Deno.test("GET /health is 200 and says that all answer", async () => {
   const response = await ask("/health");
@@ -91,9 +60,9 @@ Deno.test("GET /metrics is Prometheus' text: counters end with _total, gauges do
 });
 
 Deno.test("GET /metrics twice shows the same: nothing is counted by asking", async () => {
-  const app = createAdmin(sourceOf(), "127.0.0.1");
-  const first = await (await app.request("http://127.0.0.1/metrics")).text();
-  equal(await (await app.request("http://127.0.0.1/metrics")).text(), first);
+  const app = appOf();
+  const first = await (await app("/metrics")).text();
+  equal(await (await app("/metrics")).text(), first);
 });
 
 Deno.test("GET /api/queue gives pages until there is no more", async () => {
@@ -180,7 +149,9 @@ Deno.test("an error is 503 and does not show its text", async () => {
   const queuePage = () => Promise.reject(new Error("secret path"));
   const response = await ask("/api/queue", {}, sourceOf({ queuePage }));
   equal(response.status, 503);
-  equal(await response.text(), "Service unavailable\n");
+  const { type, detail } = await response.json();
+  equal(type, "urn:vaultpost:problem:unavailable");
+  ok(!detail.includes("secret"));
   equal(response.headers.get("x-frame-options"), "DENY");
 });
 

@@ -4,19 +4,9 @@ import { equal, match } from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import { AdminServer, type AdminSource } from "../../src/admin/mod.ts";
+import { sourceOf } from "./fakes.ts";
 
-const source = {
-  serverName: "mx.example.org",
-  version: "0.1.0",
-  uptimeSeconds: () => 1,
-  stats: () => [],
-  queuePage: () => Promise.resolve([]),
-  health: () => Promise.resolve({ queue: true }),
-  diskErrors: () => Promise.resolve([]),
-  checkup: () => null,
-  refusals: () => Promise.resolve([]),
-  paused: () => ({ mda: false, mta: false, smtp: false }),
-} satisfies AdminSource;
+const source = sourceOf();
 
 /** An admin server on a port of its own, as main's handover would serve it. */
 async function withAdmin(
@@ -24,11 +14,18 @@ async function withAdmin(
   use: (port: number, admin: AdminServer) => Promise<void>,
   from: AdminSource = source,
 ): Promise<void> {
-  const admin = new AdminServer({ address: "127.0.0.1", maxConnections, source: from });
+  const admin = new AdminServer({
+    listeners: [{ address: "127.0.0.1", port: 80, hostname: null, auth: false, place: "here" }],
+    maxConnections,
+    source: from,
+  });
   let clients = 0;
   // Each from a place of its own unless the test is about one place.
   const server = net.createServer({ pauseOnConnect: true }, (socket) => {
-    admin.serve(socket, maxConnections > 16 ? "127.0.0.1" : `192.0.2.${clients++}`);
+    admin.serve(socket, {
+      place: "here",
+      source: maxConnections > 16 ? "127.0.0.1" : `192.0.2.${clients++}`,
+    });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

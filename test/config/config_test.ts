@@ -82,6 +82,11 @@ Deno.test("parseConfig() keeps the rules in the order of the file, each with its
   ]);
 });
 
+/** An admin listener of an address without options. */
+function adminAt(address: string, port: number) {
+  return { address, port, hostname: null, auth: false };
+}
+
 // Tables
 
 const tables: ReadonlyArray<Row<readonly StaticTable[]>> = [
@@ -427,8 +432,23 @@ const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
       },
     },
   },
-  { text: "admin listen on 127.0.0.1 port 8025", want: { admin: { address: "127.0.0.1", port: 8025 } } },
-  { text: 'admin listen on "[::1]" port 8025', want: { admin: { address: "::1", port: 8025 } } },
+  { text: "admin listen on 127.0.0.1 port 8025", want: { admin: [adminAt("127.0.0.1", 8025)] } },
+  { text: 'admin listen on "[::1]" port 8025', want: { admin: [adminAt("::1", 8025)] } },
+  {
+    text: "admin listen on 127.0.0.1 port 8025 auth hostname Mail.Example.org",
+    want: { admin: [{ ...adminAt("127.0.0.1", 8025), auth: true, hostname: "mail.example.org" }] },
+  },
+  // Who comes from elsewhere is asked.
+  { text: "admin listen on 192.0.2.1 port 80", want: { admin: [{ ...adminAt("192.0.2.1", 80), auth: true }] } },
+  {
+    text: 'admin listen on socket "/run/a.sock"\nadmin listen on socket "/run/b.sock" auth group "www-data" mode 0660',
+    want: {
+      admin: [
+        { path: "/run/a.sock", mode: 0o600, group: null, hostname: null, auth: false },
+        { path: "/run/b.sock", mode: 0o660, group: "www-data", hostname: null, auth: true },
+      ],
+    },
+  },
   {
     text: 'listen on lo mail-auth\ndmarc reports from "Dmarc+reports@Bücher.Example."',
     want: { dmarcReports: { from: { local: "Dmarc+reports", domain: "xn--bcher-kva.example" } } },
@@ -457,7 +477,7 @@ const settings: ReadonlyArray<Row<Readonly<Record<string, unknown>>>> = [
     want: { queue: { ...DEFAULTS.queue, ttlSeconds: 2 } },
   },
   { text: "a = 1s\nqueue ttl $a", defines: [["a", "3s"]], want: { queue: { ...DEFAULTS.queue, ttlSeconds: 3 } } },
-  { text: 'a = "25"\nadmin listen on ::1 port $a', want: { admin: { address: "::1", port: 25 } } },
+  { text: 'a = "25"\nadmin listen on ::1 port $a', want: { admin: [adminAt("::1", 25)] } },
   {
     text: 'include "/x"\nqueue ttl $a',
     files: { "/x": 'include "/y"\n# no newline', "/y": "a = 4s" },
@@ -574,7 +594,15 @@ const warned: ReadonlyArray<Row<readonly string[]>> = [
   { text: 'dkim a.example selector s key "/k" expire 3d\naction out relay dkim ttl 2d', want: [] },
   {
     text: "admin listen on 0.0.0.0 port 80",
-    want: ["c:1: warning: the admin page asks for no password: 0.0.0.0 is not loopback"],
+    want: [
+      "c:1: warning: the admin page at 0.0.0.0 has no TLS: tokens can be read on the way; let a proxy with TLS come to 127.0.0.1",
+    ],
+  },
+  {
+    text: 'admin listen on socket "/run/a.sock" mode 0666\nadmin listen on socket "/run/b.sock" mode 666 auth',
+    want: [
+      'c:1: warning: every user of this machine may read the admin page at /run/a.sock: add "auth", or a mode such as 0660',
+    ],
   },
   {
     text: 'pki a cert "/x" key "/y"\nca a cert "/z"\nlisten on lo tls pki a ca a',

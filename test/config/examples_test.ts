@@ -48,7 +48,7 @@ Deno.test("conf/smtpd.conf takes the user and the mail folder from -D", () => {
   assert.ok(result.ok, result.ok ? "" : result.diagnostics.map(formatDiagnostic).join("\n"));
   const { config } = result;
   assert.deepEqual(config.listen.map(({ on, port }) => [on, port]), [["127.0.0.1", 2525], ["::1", 2525]]);
-  assert.deepEqual(config.admin, { address: "127.0.0.1", port: 8025 });
+  assert.deepEqual(config.admin, [{ address: "127.0.0.1", port: 8025, hostname: null, auth: false }]);
   const inbox = config.actions["inbox"];
   assert.equal(inbox?.kind, "local");
   assert.ok(inbox?.kind === "local" && inbox.user === "alice");

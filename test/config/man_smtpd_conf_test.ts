@@ -106,7 +106,7 @@ const options: ReadonlyArray<readonly [RegExp, readonly string[]]> = [
   [/^filter/, ["fcrdns", "rdns", "src", "helo", "auth", "auth {", "mail-from", "rcpt-to", "rdns regex", "match !"]],
   [/^filter/, ["reject", "disconnect", "rewrite", "junk", "bypass", "report"]],
   [/^admd/, ['""']],
-  [/^admin listen on/, ["port"]],
+  [/^admin listen on/, ["port", "socket", "mode", "group", "auth", "hostname"]],
   [/^dmarc reports/, ["from"]],
   [/^history/, ["keep", "size", "refs"]],
   [/^pki/, ["cert", "key", "dhe none"]],

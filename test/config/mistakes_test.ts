@@ -758,8 +758,35 @@ action "a" maildir wrapper w\nmda wrapper w "x"\nlisten on lo tls pki p${RULE}`,
   },
   {
     name: "the admin page twice",
-    text: "admin listen on ::1 port 80\nadmin listen on ::1 port 81",
-    want: ["c:2: admin listener is already specified"],
+    text: "admin listen on ::1 port 80\nadmin listen on ::1 port 81\nadmin listen on ::1 port 80",
+    want: ["c:3: admin listener is already specified: [::1]:80"],
+  },
+  {
+    name: "more admin pages than are served",
+    text: Array.from({ length: 9 }, (_, at) => `admin listen on ::1 port ${80 + at}`).join("\n"),
+    want: ["c:9: too many admin listeners: at most 8 are served"],
+  },
+  {
+    name: "an admin page with an option that is none",
+    text: 'admin listen on ::1 port 80 mode 0600\nadmin listen on socket "/a" aut',
+    want: [
+      'c:1: syntax error: unknown admin option "mode"',
+      'c:2: syntax error: unknown admin option "aut", did you mean "auth"?',
+    ],
+  },
+  {
+    name: "an admin page with an option twice",
+    text: "admin listen on ::1 port 80 auth auth",
+    want: ["c:1: auth is already specified"],
+  },
+  {
+    name: "an admin socket that is none",
+    text: 'admin listen on socket run/x\nadmin listen on socket "/a" mode 999\nadmin listen on socket',
+    want: [
+      'c:1: the path of the socket must begin with "/": run/x',
+      "c:2: invalid mode: 999 (three octal digits, such as 0660)",
+      "c:3: syntax error: expected the path of the socket of the admin page, found the end of the line",
+    ],
   },
   {
     name: "admin with nothing that we know",

@@ -65,7 +65,7 @@ export class FakeSystem {
 
   constructor(
     answers: Answers,
-    admin: { address: string; port: number } | null = null,
+    admin: Isolate<"control">["settings"]["admin"] = [],
     listing = { envelopes: 256, messages: 1024 },
   ) {
     const channelOf = (name: string) => {
@@ -120,7 +120,7 @@ export class FakeSystem {
       send: (message) => {
         const said = message as ControlToMain;
         this.toMain.push(said);
-        if (said.type === "log") return;
+        if (said.type === "log" || said.type === "admin-token-used") return;
         const { call, ...request } = said;
         this.requests.push(request);
         const answer = said.type === "walls"

@@ -219,7 +219,7 @@ Deno.test("ControlRequests lists the queue in order, page after page, with where
 });
 
 Deno.test("ControlRequests asks for as much of the queue at once as the config says", async () => {
-  const harness = new FakeSystem(queueAnswers, null, { envelopes: 2, messages: 7 });
+  const harness = new FakeSystem(queueAnswers, [], { envelopes: 2, messages: 7 });
   equal((await answersOf(requestsOf(harness), { do: "show-queue", message: null })).length, 4);
   deepEqual(
     harness.asked.filter(({ question }) => question.type === "list").map(({ question }) => [

@@ -260,7 +260,7 @@ Deno.test("the port is open from listen to unlisten, and one that is taken is ex
     const env = { get: (name: string) => name === "SMTPD_SOCKET" ? `${folder}/none.sock` : undefined };
     const { pki } = other.config, at = { "pki mx.example.org": { file: "c", line: 7 } };
     assert.match(
-      (await listenWarnings({ pki, declared: at, admin: null } as never, env, [])).join("\n"),
+      (await listenWarnings({ pki, declared: at, admin: [] } as never, env, [])).join("\n"),
       /^c:7: warning: cannot listen on 127\.0\.0\.1:\d+: the address is in use .* let it pass \/\.well-known/,
     );
     const taken = await other.ask({ type: "listen", ...PKI }) as { error: string };

@@ -18,6 +18,15 @@ import {
   ROUTED,
 } from "./event_details.ts";
 
+const ADMIN_TOKEN = {
+  name: "ops",
+  scope: "write",
+  hash: "0123456789abcdef".repeat(4),
+  createdAt: 1,
+  expiresAt: null,
+  usedAt: null,
+} as const;
+
 /** What is named in all of them: a message, an envelope of it, and a session. */
 export const MESSAGE = msgid("0a0b0c0d"), ID = evpid("0a0b0c0d00000001"), SESSION = "00000000000000ff";
 const box = { local: "a", domain: "x.test" };
@@ -539,6 +548,10 @@ export const SAMPLES: {
       isolates: [{ call: 1 }],
       files: [{ call: 1 }],
       walls: [{ call: 1 }],
+      "admin-tokens": [{ call: 1 }],
+      "add-admin-token": [{ call: 1, token: ADMIN_TOKEN }],
+      "remove-admin-token": [{ call: 1, name: "ops" }],
+      "admin-token-used": [{ name: "ops", at: 1 }],
       verbosity: [{ call: 1, verbose: true, traces: ["io"] }],
       log: [
         { target: 1, lines: [{ level: "info", text: "t" }] },
@@ -579,6 +592,7 @@ export const SAMPLES: {
       configuration: [
         { call: 1, file: "/etc/smtpd.conf", readAt: 1, generation: 0, olderGenerations: 0, olderSessions: 0 },
       ],
+      "admin-tokens": [{ call: 1, tokens: [ADMIN_TOKEN, { ...ADMIN_TOKEN, expiresAt: 2, usedAt: 3 }], error: null }],
       walls: [
         { call: 1, processes: [] },
         {

@@ -22,8 +22,8 @@ export type OptionCommand<T> = Command<T> & Required<Pick<Command<T>, "options" 
 const NO_OPERANDS: Operands = { term: "", least: 0, most: 0 };
 
 /**
- * The command of one word with options of its own that these arguments mean, and what stands beside the word; null when they mean another one, or none.
- * The word may be cut short.
+ * The command of one word or two with options of its own that these arguments mean, and what stands beside its words; null when they mean another one, or
+ * none. The words may be cut short; the second stands right behind the first.
  */
 export function optionCommand<T>(
   commands: readonly Command<T>[],
@@ -31,14 +31,21 @@ export function optionCommand<T>(
 ): { readonly command: OptionCommand<T>; readonly rest: readonly string[] } | null {
   const at = args.findIndex((arg) => !arg.startsWith("-")), word = args[at] ?? "";
   if (word === "") return null;
-  const first = ({ pattern }: Command<T>) => pattern.split(" ", 1)[0]!;
-  const exact = commands.filter((one) => first(one) === word);
-  const meant = exact.length > 0 ? exact : commands.filter((one) => first(one).startsWith(word));
-  const [found] = meant;
-  if (found?.options === undefined || found.makeOf === undefined || meant.some((one) => first(one) !== first(found))) {
-    return null;
-  }
-  return { command: found as OptionCommand<T>, rest: args.toSpliced(at, 1) };
+  const meant = meantBy(commands, word, 0);
+  if (meant.length === 0) return null;
+  const two = meant.some(({ pattern }) => pattern.includes(" "));
+  const [found, ...others] = two ? meantBy(meant, args[at + 1] ?? "", 1) : meant;
+  if (found?.options === undefined || found.makeOf === undefined || (two && others.length > 0)) return null;
+  return { command: found as OptionCommand<T>, rest: args.toSpliced(at, two ? 2 : 1) };
+}
+
+/** Those that have the word at this place, else those that have one which begins with it, if that is one word only. */
+function meantBy<T>(commands: readonly Command<T>[], word: string, place: number): readonly Command<T>[] {
+  const at = ({ pattern }: Command<T>) => pattern.split(" ")[place] ?? "";
+  const exact = commands.filter((one) => at(one) === word);
+  if (exact.length > 0 || word === "") return exact;
+  const begun = commands.filter((one) => at(one).startsWith(word));
+  return begun.every((one) => at(one) === at(begun[0]!)) ? begun : [];
 }
 
 /** A command line that means nothing exits with this status. */

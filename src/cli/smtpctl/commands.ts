@@ -3,6 +3,7 @@
 import { asciiDomain, parseEnvelopeId, parseMessageId } from "../../envelope/mod.ts";
 import type { ControlRequest, Subsystem } from "../../control/mod.ts";
 import type { GenerateOrder } from "./dkim.ts";
+import { ADMIN_TOKEN_OPTIONS, type AdminTokenOrder, adminTokenOrderOf } from "./admin_options.ts";
 import { CHECK_OPTIONS, type CheckOrder, checkOrderOf } from "./check_options.ts";
 import { orderOf, SETUP_OPTIONS, type SetupOrder } from "./setup/answers.ts";
 import type { EncryptOrder } from "./encrypt.ts";
@@ -37,6 +38,7 @@ export type ParsedCommand =
   | { readonly dkimGenerate: GenerateOrder }
   | { readonly setup: SetupOrder }
   | { readonly check: CheckOrder }
+  | { readonly adminToken: AdminTokenOrder }
   | { readonly top: ReturnType<typeof topOrder> };
 
 const show = (request: ControlRequest): ParsedCommand => ({ request, shows: true });
@@ -104,6 +106,24 @@ const GENERATE = "Makes keys of DKIM for a domain, and prints the records and th
  * answer in src/control/requests.ts: CONTRIBUTING.md, "A smtpctl command".
  */
 export const COMMANDS: readonly Command<ParsedCommand>[] = [
+  {
+    pattern: "admin revoke <str>",
+    about: "Makes a token of the admin page useless at once; its sessions end.",
+    make: (name) => act({ do: "admin-revoke", name: name! }),
+  },
+  {
+    pattern: "admin token",
+    about: "Makes a token for the admin page and its API, and prints it once.",
+    make: () => ({ adminToken: adminTokenOrderOf(new Map()) }),
+    options: ADMIN_TOKEN_OPTIONS,
+    makeOf: (given) => ({ adminToken: adminTokenOrderOf(given) }),
+  },
+  {
+    pattern: "admin tokens",
+    about:
+      "Lists the tokens of the admin page: scope, when they were made, when they expire, when they were used last.",
+    make: () => show({ do: "admin-tokens" }),
+  },
   {
     pattern: "backup <folder>",
     about: "Copies the queue, the configuration and the keys into an empty folder, while mail flows.",

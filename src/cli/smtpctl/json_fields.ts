@@ -24,6 +24,17 @@ const ATTEMPTS = { lastTryAt: "null for never", tries: "attempts so far", error:
 
 /** By the words of the command. */
 export const JSON_FORMS: Readonly<Record<string, JsonForm>> = {
+  "admin tokens": {
+    form: "lines",
+    fields: {
+      name: "",
+      scope: "read or write, which includes read",
+      createdAt: "",
+      expiresAt: "null for never",
+      lastUsedAt: "null for never",
+      expired: "",
+    },
+  },
   "dkim check": {
     form: "lines",
     fields: {

@@ -8,6 +8,7 @@ export const late = {
   dmarc: () => import(import.meta.resolve("./dmarc/read.ts")) as Promise<typeof import("./dmarc/read.ts")>,
   backup: () => import(import.meta.resolve("./backup.ts")) as Promise<typeof import("./backup.ts")>,
   restore: () => import(import.meta.resolve("./restore.ts")) as Promise<typeof import("./restore.ts")>,
+  adminToken: () => import(import.meta.resolve("./admin_token.ts")) as Promise<typeof import("./admin_token.ts")>,
   check: () => import(import.meta.resolve("./check.ts")) as Promise<typeof import("./check.ts")>,
   setup: () => import(import.meta.resolve("./setup/setup.ts")) as Promise<typeof import("./setup/setup.ts")>,
   top: () => import(import.meta.resolve("./top/start.ts")) as Promise<typeof import("./top/start.ts")>,

@@ -216,6 +216,9 @@ async function run(
   }
   if ("top" in command) return await (await late.top()).startTop(command.top, env, terminal);
   if ("transfer" in command) return await transfer(command, env, terminal);
+  if ("adminToken" in command) {
+    return await (await late.adminToken()).makeToken(command.adminToken, env, terminal);
+  }
   if ("check" in command) return await (await late.check()).checkMain(command.check, env, terminal);
   if ("setup" in command) return await (await late.setup()).setupMain(command.setup, env, terminal);
   const { request } = command;

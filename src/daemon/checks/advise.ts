@@ -3,6 +3,7 @@
 import { isIP } from "node:net";
 import { dirname } from "node:path";
 import { adviseOn, type MachineState, type SystemUsers, tableFault } from "../../advice/mod.ts";
+import { adminKey } from "../../config/admin.ts";
 import type { Config, Environment, SourceLine } from "../../config/mod.ts";
 import { controlSocketPath, MAILNAME } from "../../config/paths.ts";
 import { shown } from "../../config/values.ts";
@@ -141,7 +142,9 @@ export async function listenWarnings(
   listeners: readonly Listener[],
 ): Promise<string[]> {
   if (await isRunning(controlSocketPath(env))) return [];
-  const admin = config.admin === null ? [] : [{ ...config.admin, at: config.declared["admin listen"] }];
+  const admin = config.admin.flatMap((one) =>
+    "path" in one ? [] : [{ address: one.address, port: one.port, at: config.declared[adminKey(one)] }]
+  );
   const warnings: string[] = [];
   const own = listeners.filter(({ socket }) => !socket);
   for (const place of [...own, ...admin, ...acmePlaces(config)]) {

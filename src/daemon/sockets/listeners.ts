@@ -4,12 +4,14 @@ import { lookup } from "node:dns/promises";
 import net from "node:net";
 import { getSystemErrorMap } from "node:util";
 import type { Config, ListenSpec, SourceLine } from "../../config/mod.ts";
+import { adminKey } from "../../config/admin.ts";
 import { implicitSocket } from "../../config/listen.ts";
 import { type AddressWords, hostPort, parseAddress } from "../../net/mod.ts";
 import { KernelError, LIBC_PATHS, listenOnIpv6 } from "../../kernel/mod.ts";
 import { createServer } from "../../sockets/mod.ts";
 import type { Listener } from "../../protocol/mod.ts";
 import { Fatal, gather } from "../fatal.ts";
+import { makeRoom, restrict } from "./chosen_sockets.ts";
 import { SYSTEM_AUTHORITIES } from "../files.ts";
 import { type Address, interfaceAddresses, interfaceList, ourNetwork } from "../machine/interfaces.ts";
 import { systemReason } from "../../events/mod.ts";
@@ -75,15 +77,14 @@ export async function resolveListeners(
   };
   const socket = config.listen.find((spec) => spec.socket) ?? implicitSocket();
   add(socket, submissionSocket);
-  const admin = config.admin;
   await gather([
     ...config.listen.filter((spec) => !spec.socket).map((spec) => async () => {
       for (const { address } of await addressesOf(spec)) add(spec, address);
     }),
-    () => {
-      if (admin === null) return;
-      ports.take(admin.address, admin.port, config.declared["admin listen"] ?? { file: config.file, line: 0 });
-    },
+    ...config.admin.map((admin) => () => {
+      if ("path" in admin) return;
+      ports.take(admin.address, admin.port, config.declared[adminKey(admin)] ?? { file: config.file, line: 0 });
+    }),
   ]);
   return listeners;
 }
@@ -127,7 +128,15 @@ function isWildcard(words: AddressWords): boolean {
 
 /** What a server listens on: an address, the path of a socket with its mode, or a socket that was bound by others. */
 export type Place =
-  | { readonly path: string; readonly mode: number }
+  | {
+    readonly path: string;
+    readonly mode: number;
+    /** Of the socket; that of the daemon without it. */
+    readonly group?: number | null;
+    /** The administrator chose the path: whatever lies there and is no socket stays, and one that answers is another program's. */
+    readonly chosen?: true;
+    readonly at?: SourceLine | undefined;
+  }
   /** `at`: where smtpd.conf has it. */
   | { readonly address: string; readonly port: number; readonly at?: SourceLine | undefined }
   | { readonly fd: number; readonly name: string };
@@ -152,6 +161,7 @@ export async function openServer(
   accept: (socket: net.Socket) => void,
   fail: (error: Error) => void,
 ): Promise<net.Server> {
+  if ("chosen" in where) await makeRoom(where.path, placeOf(where));
   const server = createServer(accept);
   await new Promise<void>((resolve, reject) => {
     let listening = false;
@@ -172,7 +182,14 @@ export async function openServer(
       server.emit("error", error);
     }
   });
-  if ("path" in where) Deno.chmodSync(where.path, where.mode);
+  if ("path" in where) {
+    try {
+      restrict(where, placeOf(where));
+    } catch (error) {
+      server.close();
+      throw error;
+    }
+  }
   return server;
 }
 

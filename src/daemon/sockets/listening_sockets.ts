@@ -8,6 +8,7 @@ import { normalAddress } from "../../net/mod.ts";
 import { listenerDescriptor } from "../../sockets/mod.ts";
 import { systemReason } from "../../events/mod.ts";
 import { parseSocketName, type SocketName } from "./inherited.ts";
+import { fileMark, removeOwn } from "./chosen_sockets.ts";
 import { openServer, type Place, placeText } from "./listeners.ts";
 import type { Native } from "../machine/native.ts";
 import { type Clock, sleep } from "../../clock.ts";
@@ -42,6 +43,8 @@ interface ListeningSocket {
   /** Null where it cannot be determined: then it is not watched. */
   descriptor: number | null;
   accepted: number;
+  /** What the file of a chosen path is known by, which goes with the socket; null for others. */
+  mark: string | null;
   /** At the last look: connections that had been accepted when one waited, -1 when none did. */
   waitedAt: number;
 }
@@ -74,7 +77,10 @@ export class ListeningSockets {
 
   /** Listens; `accept` gets every connection, paused. Returns what ends that. Throws Fatal when the address cannot be bound. */
   async open(where: Place, accept: (socket: net.Socket) => void): Promise<() => Promise<void>> {
-    const listening: ListeningSocket = { where, accept, server: null, descriptor: null, accepted: 0, waitedAt: -1 };
+    const listening: ListeningSocket = {
+      ...{ where, accept, server: null, descriptor: null },
+      ...{ accepted: 0, mark: null, waitedAt: -1 },
+    };
     await this.#listen(listening);
     this.#all.push(listening);
     const name = "address" in where ? `${where.address} port ${where.port}` : placeText(where);
@@ -92,6 +98,7 @@ export class ListeningSockets {
     }
     listening.server = null;
     server?.close();
+    this.#unlink(listening);
     await sleep(CLOSING_MS, this.#options.clock);
     this.#options.debug(() => `listening on ${name} no more`);
   }
@@ -106,6 +113,7 @@ export class ListeningSockets {
       listening.accept(socket);
     }, (error) => warn(`warn: a connection to ${placeText(where)} cannot be accepted: ${systemReason(error)}`));
     listening.server = server;
+    if ("chosen" in where) listening.mark = fileMark(where.path);
     listening.descriptor = "fd" in where ? where.fd : listenerDescriptor(server) ?? this.#find(where);
     listening.waitedAt = -1;
     // A delivery command must not inherit a listening socket.
@@ -167,7 +175,14 @@ export class ListeningSockets {
   close(): void {
     this.#closed = true;
     this.#stopLooking();
-    for (const { server } of this.#all) server?.close();
+    for (const listening of this.#all) {
+      listening.server?.close();
+      this.#unlink(listening);
+    }
+  }
+
+  #unlink({ where, mark }: ListeningSocket): void {
+    if ("path" in where) removeOwn(where.path, mark);
   }
 }
 

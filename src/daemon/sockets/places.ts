@@ -4,13 +4,14 @@
  */
 
 import type net from "node:net";
+import type { AdminListener } from "../../config/mod.ts";
 import type { Listener } from "../../protocol/mod.ts";
 import { Fatal } from "../fatal.ts";
 import type { ListeningSockets } from "./listening_sockets.ts";
 import { type Place, placeText } from "./listeners.ts";
 
-/** What accepted connections are for: a listener of smtpd.conf, or null for the admin page. */
-export type Purpose = Listener | null;
+/** What accepted connections are for: a listener of smtpd.conf, or the admin page. */
+export type Purpose = Listener | { readonly admin: AdminListener };
 
 /** A place of the configuration. */
 export interface Wanted {
@@ -142,12 +143,15 @@ export class Places {
 }
 
 function keyOf(place: Place): string {
+  // With other rights it is another socket.
+  if ("chosen" in place) return `${place.path} ${place.mode} ${place.group ?? ""}`;
   if ("path" in place) return place.path;
   if ("fd" in place) throw new Fatal("A place of the configuration is no inherited socket");
   return `${place.address} ${place.port}`;
 }
 
-/** One of the two may be every address of the machine: both at one time cannot be bound. */
+/** One of the two may be every address of the machine: both at one time cannot be bound. Nor can be two sockets of one path. */
 function inTheWay(one: Place, other: Place): boolean {
+  if ("path" in one && "path" in other) return one.path === other.path;
   return "port" in one && "port" in other && one.port === other.port;
 }

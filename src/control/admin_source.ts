@@ -1,0 +1,151 @@
+/** What the admin page and its API are given: the requests of smtpctl, and what control itself knows. */
+
+import type { AdminOutcome, AdminRow, AdminSource, RequestResult } from "../admin/mod.ts";
+import { formatMailbox, type MessageId, messageOf, type ReversePath } from "../envelope/mod.ts";
+import type { Event, Stats } from "../events/mod.ts";
+import type { Isolate } from "../isolate/mod.ts";
+import type { Clock } from "../clock.ts";
+import type { OpenSessions } from "./open_sessions.ts";
+import type { JsonRecord, Rates } from "./protocol.ts";
+import { envelopeRecord, queueRecord } from "./records.ts";
+import { flagsOf } from "./listing.ts";
+import type { ControlRequests } from "./requests.ts";
+
+/** What it is made from. */
+export interface AdminSourceDeps {
+  readonly isolate: Isolate<"control">;
+  readonly requests: ControlRequests;
+  readonly stats: Stats;
+  readonly sessions: OpenSessions;
+  readonly outcomes: Outcomes;
+  readonly clock: Pick<Clock, "steady">;
+}
+
+/** Those who want to know what becomes of messages: an event costs one look while there are none. */
+export class Outcomes {
+  readonly #listeners = new Set<(outcome: AdminOutcome) => void>();
+
+  observe(event: Event): void {
+    if (this.#listeners.size === 0) return;
+    const outcome = outcomeOf(event);
+    if (outcome !== null) { for (const listener of this.#listeners) listener(outcome); }
+  }
+
+  /** Returns what ends it. */
+  listen(listener: (outcome: AdminOutcome) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+}
+
+/** Makes the source for the admin server. */
+export function adminSource(deps: AdminSourceDeps): AdminSource {
+  const { isolate, requests, stats, sessions, outcomes, clock } = deps;
+  return {
+    // A reload may give the server another name.
+    get serverName() {
+      return isolate.settings.shared.serverName;
+    },
+    version: isolate.settings.shared.version,
+    uptimeSeconds: () => requests.uptimeSeconds,
+    stats: () => stats.entries(),
+    queuePage: (after, limit, message = null) => requests.queuePage(after, limit, message),
+    envelope: (id) => requests.queueRow(id),
+    recordOf: { queued: ({ envelope, state }) => queueRecord(envelope, state), whole: wholeRecord },
+    health: () => requests.health(),
+    diskErrors: () => requests.diskErrors(),
+    checkup: () => requests.lastCheckup,
+    refusals: () => requests.refusals(),
+    paused: () => ({ mda: requests.paused("mda"), mta: requests.paused("mta"), smtp: requests.paused("smtp") }),
+    ask: (request, by) => collected(requests.answer(request, by)),
+    look: async (rates) => lookRecord(await requests.look(rates as Rates | null), isolate),
+    watch: (onoutcome) => {
+      const watched = requests.activity.watch(clock.steady());
+      const stop = outcomes.listen(onoutcome);
+      return {
+        rates: () => ({ ...watched.take(clock.steady()) }),
+        end: () => {
+          watched.end();
+          stop();
+        },
+      };
+    },
+    lanes: () => requests.laneRecords(),
+    sessions: (page) => ({ records: sessions.records(page), count: sessions.size }),
+    tokens: () => requests.tokens.list(),
+    tokenUsed: (name) => requests.tokens.used(name),
+    act: (act) => isolate.emit({ type: "admin-act", ...act }),
+  };
+}
+
+/** All answers to a request: its records, and its end. */
+async function collected(answers: ReturnType<ControlRequests["answer"]>): Promise<RequestResult> {
+  const records: JsonRecord[] = [];
+  for await (const answer of answers) {
+    if ("record" in answer) records.push(answer.record);
+    else if ("ok" in answer) return { records, end: answer };
+  }
+  return { records, end: { ok: false, error: "there is no answer" } };
+}
+
+function wholeRecord({ envelope, state }: AdminRow): JsonRecord {
+  const { state: standing, dueAt, inflightSince } = queueRecord(envelope, state);
+  return {
+    ...envelopeRecord(envelope),
+    state: standing!,
+    dueAt: dueAt!,
+    inflightSince: inflightSince!,
+    flags: flagsOf(envelope, state),
+  };
+}
+
+function lookRecord(
+  look: Awaited<ReturnType<ControlRequests["look"]>>,
+  { settings }: Isolate<"control">,
+): JsonRecord {
+  const { serverName, at, uptimeSeconds, rates, sessions, relaySessions, localDeliveries } = look;
+  const { envelopes, inflight, oldestAt, laneCount } = look;
+  return {
+    ...{ serverName, at: new Date(at).toISOString(), uptimeSeconds, rates: rates === null ? null : { ...rates } },
+    ...{ sessions, relaySessions, localDeliveries, envelopes, inflight, laneCount },
+    oldestAt: oldestAt === null ? null : new Date(oldestAt).toISOString(),
+    history: "history" in settings.shared,
+  };
+}
+
+/** What became of a message by an event; null for events that say nothing of that. */
+function outcomeOf(event: Event): AdminOutcome | null {
+  const none = { message: null, envelope: null, session: null, from: null, to: null, text: null };
+  switch (event.type) {
+    case "smtp-message":
+      return { ...none, what: "accepted", message: event.message, session: event.session };
+    case "smtp-failed-command":
+    case "smtp-bad-input":
+      return { ...none, what: "refused", session: event.session, text: event.reply };
+    case "delivery":
+    case "queue-expire":
+    case "queue-remove":
+      return {
+        what: whatOf(event),
+        message: messageOf(event.envelope) satisfies MessageId,
+        envelope: event.envelope,
+        session: null,
+        from: pathText(event.from),
+        to: formatMailbox(event.to),
+        text: event.stat,
+      };
+    default:
+      return null;
+  }
+}
+
+function whatOf(event: Extract<Event, { stat: string }>): AdminOutcome["what"] {
+  if (!("outcome" in event)) return event.type === "queue-remove" ? "removed" : "failed";
+  if (event.outcome === "tempfail") return "deferred";
+  if (event.outcome !== "ok") return "failed";
+  return event.agent === "mda" ? "delivered" : "relayed";
+}
+
+function pathText(path: ReversePath): string {
+  return path === null ? "" : formatMailbox(path);
+}
