@@ -38,6 +38,19 @@ find_root() {
   done
 }
 
+# Sets record to the file that the option --record of explain names, and runs to what --programs needs; both empty without.
+find_record() {
+  record= runs= previous=
+  for word; do
+    case $previous:$word in
+      *:--programs) runs=--allow-run ;;
+      --record:*) record=$(item "$word") ;;
+      *:--record=*) record=$(item "${word#--record=}") ;;
+    esac
+    previous=$word
+  done
+}
+
 # Becomes the program $1 with the arguments that follow.
 become() {
   program=$1
@@ -73,6 +86,7 @@ become() {
       writes=$socket
       find_words "$@"
       case $verb in
+        expl*) ;;
         ex*) for path in ${first:+"$first"}; do reads=$reads,$(item "$path") writes=$writes,$(item "$path"); done ;;
         # The configuration names the files, of anybody; what is copied goes into that folder alone.
         b*) reads= writes=$writes,$(item "${first:-/nonexistent}") ;;
@@ -106,6 +120,14 @@ become() {
           set -- --allow-read --allow-write="$places,$(item "$socket"),$(item "$submission")" --allow-net --allow-run="$runs" \
             --allow-sys=uid,hostname,networkInterfaces \
             --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_DKIM,SMTPD_MAIL,SMTPD_USER,SMTPD_QUEUE_USER,ASR_CONFIG,SUDO_USER,DOAS_USER "$@"
+          ;;
+        expl*)
+          # No daemon is asked. read: the configuration names the files. net: name servers alone are asked, none is sent mail. ffi: accounts of the name
+          # service, and by root .forward files as their users. Nothing is written but the file of --record.
+          find_record "$@"
+          set -- --allow-read ${record:+"--allow-write=$record"} $runs --allow-net --allow-ffi \
+            --allow-sys=uid,gid,hostname,networkInterfaces \
+            --allow-env=SMTPD_SPOOL,SMTPD_SOCKET,SMTPD_MAIL,SMTPD_LIBEXEC,SMTPD_STATE,SMTPD_USER,SMTPD_QUEUE_USER,ASR_CONFIG,CREDENTIALS_DIRECTORY "$@"
           ;;
         ch*)
           # While no daemon runs it looks itself: files that the configuration names, name servers, the kernel's clock and accounts (C library).

@@ -4,7 +4,7 @@ function __smtpctl_words
     set -l words
     switch "$argv[1]"
         case ''
-            set words admin backup check discover dkim dmarc encrypt export import log monitor pause remove restore resume schedule setup show reload stop top trace untrace update
+            set words admin backup check discover dkim dmarc encrypt explain export import log monitor pause remove restore resume schedule setup show reload stop top trace untrace update
         case 'admin'
             set words revoke token tokens
         case 'admin revoke'
@@ -88,7 +88,7 @@ function __smtpctl_key
             continue
         end
         switch $word
-            case --name --expires -f --domain --hostname --reader --address --certificate --key --mailbox --probe --root -i -n
+            case --name --expires -f -t --peer --peer-name --helo --login --listener --config --record --domain --hostname --reader --address --certificate --key --mailbox --probe --root -i -n
                 set skip 1
                 continue
             case '-*'
@@ -112,6 +112,7 @@ complete -c smtpctl -n "test (__smtpctl_key) = ''" -a discover
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a dkim
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a dmarc -d 'Sums up what others report of mail in our name, one line per source; - is standard input.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a encrypt
+complete -c smtpctl -n "test (__smtpctl_key) = ''" -a explain -d 'Tells what would happen to a message, with the lines of the configuration; nothing is sent or stored.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a export -d 'Writes the queue into a folder of files, and keeps it.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a import -d 'Takes in what export wrote, each message once but for --again.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a log
@@ -242,6 +243,19 @@ complete -c smtpctl -n "string match -q -- 'discover *' (__smtpctl_key)' '" -l a
 complete -c smtpctl -n "string match -q -- 'dkim check *' (__smtpctl_key)' '" -l json -d 'Prints JSON.'
 complete -c smtpctl -n "string match -q -- 'dmarc read *' (__smtpctl_key)' '" -l json -d 'Prints JSON.'
 complete -c smtpctl -n "string match -q -- 'encrypt *' (__smtpctl_key)' '" -l scram -d 'Prints a SCRAM verifier of a password, or of each line of standard input.'
+complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -s f -r -F -d 'The sender; <> is the null sender. By default the address of From.'
+complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -s t -r -F -d 'A recipient, at least one.'
+complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -l peer -r -F -d 'IP address of the client.'
+complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -l peer-name -r -F -d 'Name of the client, in the place of what the DNS says.'
+complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -l helo -r -F -d 'What the client calls itself.'
+complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -l tls -d 'The client begins TLS.'
+complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -l login -r -F -d 'The client logs in as this user, with the right password.'
+complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -l listener -r -F -d 'The listener that it comes to: a tag, an address and port, or socket.'
+complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -l programs -d 'Asks the programs of filters and tables, too.'
+complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -l config -r -F -d 'Explains by this configuration.'
+complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -l record -r -F -d 'Writes the message with what was decided, for smtpd -n --expect.'
+complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -l json -d 'Prints one JSON document.'
+complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -s v -d 'Also says why the rules before did not match.'
 complete -c smtpctl -n "string match -q -- 'import *' (__smtpctl_key)' '" -l again -d 'Takes in what export wrote, each message once but for --again.'
 complete -c smtpctl -n "string match -q -- 'monitor *' (__smtpctl_key)' '" -l json -d 'Prints JSON.'
 complete -c smtpctl -n "string match -q -- 'restore *' (__smtpctl_key)' '" -l force -d 'Puts back what backup has copied, where there is no queue; --force overwrites files that differ.'

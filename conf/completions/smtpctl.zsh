@@ -5,7 +5,7 @@ _smtpctl_place() {
   words_here=() kinds=()
   case $1 in
     '')
-      words_here=('admin' 'backup:Copies the queue, the configuration and the keys into an empty folder, while mail flows.' 'check:Checks DNS, certificates, queue, disks and files, a line per finding; exits with 0, 1 (warnings) or 2 (errors).' 'discover' 'dkim' 'dmarc:Sums up what others report of mail in our name, one line per source; - is standard input.' 'encrypt' 'export:Writes the queue into a folder of files, and keeps it.' 'import:Takes in what export wrote, each message once but for --again.' 'log' 'monitor:Prints a line of counters every second until it is interrupted.' 'pause' 'remove:Removes envelopes from the queue; nobody is told.' 'restore:Puts back what backup has copied, where there is no queue; --force overwrites files that differ.' 'resume' 'schedule:Makes envelopes due at once.' 'setup:Makes this machine a mail host: asks, writes the configuration and keys, prints the records, sends a mail.' 'show' 'reload:Has smtpd read its configuration again; what is wrong with it is printed, and changes nothing.' 'stop:Ends the daemon in good order.' 'top:Shows what goes on: rates, sessions, the queue by destination, the slowest hosts.' 'trace:Starts the trace lines of a subsystem, or of all, in the log.' 'untrace:Ends the trace lines of a subsystem, or of all.' 'update')
+      words_here=('admin' 'backup:Copies the queue, the configuration and the keys into an empty folder, while mail flows.' 'check:Checks DNS, certificates, queue, disks and files, a line per finding; exits with 0, 1 (warnings) or 2 (errors).' 'discover' 'dkim' 'dmarc:Sums up what others report of mail in our name, one line per source; - is standard input.' 'encrypt' 'explain:Tells what would happen to a message, with the lines of the configuration; nothing is sent or stored.' 'export:Writes the queue into a folder of files, and keeps it.' 'import:Takes in what export wrote, each message once but for --again.' 'log' 'monitor:Prints a line of counters every second until it is interrupted.' 'pause' 'remove:Removes envelopes from the queue; nobody is told.' 'restore:Puts back what backup has copied, where there is no queue; --force overwrites files that differ.' 'resume' 'schedule:Makes envelopes due at once.' 'setup:Makes this machine a mail host: asks, writes the configuration and keys, prints the records, sends a mail.' 'show' 'reload:Has smtpd read its configuration again; what is wrong with it is printed, and changes nothing.' 'stop:Ends the daemon in good order.' 'top:Shows what goes on: rates, sessions, the queue by destination, the slowest hosts.' 'trace:Starts the trace lines of a subsystem, or of all, in the log.' 'untrace:Ends the trace lines of a subsystem, or of all.' 'update')
       kinds=() ;;
     'admin')
       words_here=('revoke:Makes a token of the admin page useless at once; its sessions end.' 'token:Makes a token for the admin page and its API, and prints it once.' 'tokens:Lists the tokens of the admin page: scope, when they were made, when they expire, when they were used last.')
@@ -125,6 +125,7 @@ _smtpctl_options() {
     'dkim check'*) options+=('--json:Prints JSON.') ;;
     'dmarc read'*) options+=('--json:Prints JSON.') ;;
     'encrypt' | 'encrypt '*) options+=('--scram:Prints a SCRAM verifier of a password, or of each line of standard input.') ;;
+    'explain' | 'explain '*) options+=('-f:The sender; <> is the null sender. By default the address of From.' '-t:A recipient, at least one.' '--peer:IP address of the client.' '--peer-name:Name of the client, in the place of what the DNS says.' '--helo:What the client calls itself.' '--tls:The client begins TLS.' '--login:The client logs in as this user, with the right password.' '--listener:The listener that it comes to: a tag, an address and port, or socket.' '--programs:Asks the programs of filters and tables, too.' '--config:Explains by this configuration.' '--record:Writes the message with what was decided, for smtpd -n --expect.' '--json:Prints one JSON document.' '-v:Also says why the rules before did not match.') ;;
     'import' | 'import '*) options+=('--again:Takes in what export wrote, each message once but for --again.') ;;
     'monitor' | 'monitor '*) options+=('--json:Prints JSON.') ;;
     'restore' | 'restore '*) options+=('--force:Puts back what backup has copied, where there is no queue; --force overwrites files that differ.') ;;
@@ -150,7 +151,7 @@ _smtpctl() {
   for word in ${words[2,CURRENT-1]}; do
     if [[ -n $skip ]]; then skip=; continue; fi
     case $word in
-      --name | --expires | -f | --domain | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) skip=1; continue ;;
+      --name | --expires | -f | -t | --peer | --peer-name | --helo | --login | --listener | --config | --record | --domain | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) skip=1; continue ;;
       -*) continue ;;
     esac
     _smtpctl_place "$key"

@@ -48,7 +48,7 @@ const BY_FILE = ["src/config", "src/protocol"];
 const LOADS_ADMIN = "src/control/admin_server.ts";
 /** One folder per method of mail authentication, each with a `mod.ts`: an isolate loads the methods that it uses. */
 const BY_METHOD = "src/mail_auth";
-/** Puts the parts of several isolates together in one process, file by file: through their `mod.ts` each isolate would load what only this folder needs. */
+/** Puts the parts of several isolates together in one process, file by file: through their `mod.ts` each isolate would load what only this folder needs. Isolates that it takes as they are it starts as workers do. */
 const ASSEMBLES = "src/explain";
 /** What one isolate has of the doors: for its entry file alone. The table of all doors would make it load the checks of all. */
 const OWN_DOORS = "src/protocol/isolates/", ALL_DOORS = "src/protocol/doors.ts";
@@ -108,7 +108,7 @@ const startsIsolate = (target: string): boolean => /\/serve(_[a-z]+)?\.ts$/.test
 
 function* judge({ file, line, target }: Import): Generator<string> {
   const from = unitOf(file), to = unitOf(target), where = `${file}:${line}: `;
-  if (startsIsolate(target) && from !== "workers" && from !== to) {
+  if (startsIsolate(target) && from !== "workers" && from !== ASSEMBLES && from !== to) {
     return yield `${where}${target} is where an isolate starts: only workers/ imports it`;
   }
   if (to === "src/smtpd_conf" && !MAY_PARSE.some((place) => file.startsWith(`${place}/`))) {

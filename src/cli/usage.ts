@@ -48,7 +48,10 @@ const MAP_OPTIONS: readonly OptionUsage[] = [
 
 export const TOOLS = {
   smtpd: {
-    usage: ["smtpd [-dFhnv] [--one-user] [-D macro=value] [-f file] [-P system] [-T trace]"],
+    usage: [
+      "smtpd [-dFhnv] [--one-user] [-D macro=value] [-f file] [-P system] [-T trace]",
+      "smtpd -n --expect directory [-D macro=value] [-f file]",
+    ],
     about: "Runs the mail daemon, in the background unless an option says otherwise.",
     options: [
       { letter: "D", value: "macro=value", about: "Defines a macro for the configuration." },
@@ -60,6 +63,12 @@ export const TOOLS = {
       { letter: "P", value: "system", about: "Starts with smtp, mda or mta paused." },
       { letter: "T", value: "trace", about: "Logs the trace lines of a subsystem, or of all." },
       { letter: "v", about: "Logs debug lines; with -n prints what isolates and processes may do." },
+      {
+        letter: "",
+        long: "expect",
+        value: "directory",
+        about: "With -n, replays the recorded messages of this directory; fails when one fares otherwise.",
+      },
       { letter: "", long: "one-user", about: "Runs everything in one process, as the user who starts it." },
     ],
     page: "smtpd(8)",

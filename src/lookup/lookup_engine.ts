@@ -132,7 +132,8 @@ export class Lookups {
       account: (action, user) => this.#findUser(action, user),
       forward: (account, subAddress) => this.#forward(account, subAddress === "" ? "" : delimiter + subAddress),
       include: (path) => this.#readInclude(path, warn),
-      decodeSrs: (address) => settings.srs === undefined ? null : decodeOwn(address, settings.srs, warn),
+      decodeSrs: (address) =>
+        settings.srs === undefined ? null : decodeOwn(address, { keys: settings.srs, now: clock.now() }, warn),
       warn,
       giveWay: () => this.#giveWay(),
     };
@@ -422,8 +423,12 @@ function isSame(one: TableFile, other: TableFile): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-function decodeOwn(address: Mailbox, keys: SrsKeys, warn: (text: string) => void): Mailbox | null {
-  const result = decodeSrs(address, keys, Date.now());
+function decodeOwn(
+  address: Mailbox,
+  { keys, now }: { readonly keys: SrsKeys; readonly now: number },
+  warn: (text: string) => void,
+): Mailbox | null {
+  const result = decodeSrs(address, keys, now);
   if (result.ok) return result.mailbox;
   warn(`SRS: ${formatMailbox(address)} is not taken back: ${result.reason}`);
   return null;

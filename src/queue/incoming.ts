@@ -16,9 +16,9 @@ import {
 } from "../envelope/mod.ts";
 import { type Channel } from "../isolate/mod.ts";
 import type { QueueToSmtp, SmtpToQueue } from "../protocol/mod.ts";
-import { CHUNK_BYTES, CHUNK_CREDIT, MAX_FRONT_OCTETS, MAX_MESSAGE_ENVELOPES } from "../protocol/smtp_queue.ts";
+import { CHUNK_BYTES, CHUNK_CREDIT, MAX_FRONT_OCTETS } from "../protocol/smtp_queue.ts";
 import { NO_ROOM, refusal } from "./store/commits.ts";
-import { copyContent, freshEnvelope } from "./validate_envelope.ts";
+import { copyEnvelopes, freshEnvelope } from "./validate_envelope.ts";
 import { BLOCK_IDS } from "./ids.ts";
 import { MAX_CHUNKS } from "./store/chunk_key.ts";
 import type { StoredChunk } from "./store/records.ts";
@@ -382,18 +382,4 @@ function newOpen(id: MessageId, { frontFollows }: Pick<Open, "frontFollows">): O
     making: null,
     failure: null,
   };
-}
-
-/** Copies of sound envelopes; null when one is not. */
-function copyEnvelopes(id: MessageId, envelopes: readonly EnvelopeContent[]): EnvelopeContent[] | null {
-  if (!Array.isArray(envelopes) || envelopes.length === 0 || envelopes.length > MAX_MESSAGE_ENVELOPES) return null;
-  const copies: EnvelopeContent[] = [];
-  const seen = new Set<string>();
-  for (const envelope of envelopes) {
-    const copy = copyContent(id, envelope);
-    if (copy === null || seen.has(copy.id)) return null;
-    seen.add(copy.id);
-    copies.push(copy);
-  }
-  return copies;
 }

@@ -16,6 +16,7 @@ import {
   type Origin,
   type Status,
 } from "../envelope/mod.ts";
+import { MAX_MESSAGE_ENVELOPES } from "../protocol/smtp_queue.ts";
 
 /** Longest text of any field. Addresses, names and DSN parameters are shorter by their own limits. */
 const MAX_TEXT_CHARS = 4096;
@@ -32,6 +33,20 @@ export function copyContent(message: MessageId, content: EnvelopeContent): Envel
   const { user, subAddress = "", exec = "" } = content;
   if (!isText(user) || !isText(subAddress) || !isText(exec)) return null;
   return { ...common, user, subAddress, exec };
+}
+
+/** Returns copies of the sound envelopes of a message; null when one is not sound, or there are none or too many. */
+export function copyEnvelopes(id: MessageId, envelopes: readonly EnvelopeContent[]): EnvelopeContent[] | null {
+  if (!Array.isArray(envelopes) || envelopes.length === 0 || envelopes.length > MAX_MESSAGE_ENVELOPES) return null;
+  const copies: EnvelopeContent[] = [];
+  const seen = new Set<string>();
+  for (const envelope of envelopes) {
+    const copy = copyContent(id, envelope);
+    if (copy === null || seen.has(copy.id)) return null;
+    seen.add(copy.id);
+    copies.push(copy);
+  }
+  return copies;
 }
 
 /** A copy of a valid envelope that was read from a file; null when it is not valid. Whoever may lay files there may name commands. */

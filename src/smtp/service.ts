@@ -29,7 +29,7 @@ import { greet, type GreetingDeps } from "./greeting.ts";
 import { BurstLimiter } from "./burst_limiter.ts";
 import { LookupClient } from "./lookup_client.ts";
 import { prepareHashing } from "../mail_auth/dkim/mod.ts";
-import { mailChecks } from "./mail_check.ts";
+import { type CheckedSession, mailChecks } from "./mail_check.ts";
 import { FilterClient } from "./filter/filter_client.ts";
 import { type Host, SessionFilters } from "./filter/session_filters.ts";
 import { type AskSource, ProxyIntakes } from "./proxy/proxy_intake.ts";
@@ -74,6 +74,10 @@ export interface ServiceOptions {
   readonly clock: ServiceClock;
   /** Without it, clients behind a proxy are counted here. */
   readonly askSource?: AskSource;
+  /** Sessions come by `connect` alone, with wires that have their own TLS: no certificate is loaded. */
+  readonly ownTls?: true;
+  /** Is called with what was found about each message that was checked. */
+  readonly checked?: (checked: CheckedSession) => void;
   /** The session with this number of main's is over: main may accept another. */
   ended(sessionNumber: number): void;
 }
@@ -189,7 +193,9 @@ export class SmtpService {
       generation,
       settings,
       listeners: settings.listeners.map((listener) => ({
-        ...listenerContext(settings, listener, clock, known),
+        ...this.#options.ownTls
+          ? { ...listenerContext(settings, { ...listener, tls: "none" }, clock), listener }
+          : listenerContext(settings, listener, clock, known),
         filters: listenerFilters(settings, listener, filters, lookup),
       })),
       deps: this.#depsOf(settings, lookup),
@@ -271,8 +277,14 @@ export class SmtpService {
   }
 
   #mailChecks({ dmarcReports: from }: SmtpSettings, lookup: LookupClient): AuthenticatorSource {
+    const count = from === undefined ? null : countingFor(from, this.#queue);
+    const { checked: report } = this.#options;
+    const decided = (checked: CheckedSession) => {
+      count?.(checked);
+      report?.(checked);
+    };
     return mailChecks({
-      ...(from === undefined ? {} : { decided: countingFor(from, this.#queue) }),
+      ...(count === null && report === undefined ? {} : { decided }),
       lookup,
       now: () => this.#options.clock.now(),
       after: (ms, run) => this.#after(ms, run),

@@ -26,9 +26,12 @@ for (const [tool, page] of Object.entries(PAGES) as [Tool, string][]) {
     const options: readonly OptionUsage[] = TOOLS[tool].options;
     const flags = new Set([...text.matchAll(/\bFl ([^\n]*)/g)].flatMap(([, words]) => words!.split(/[ ,]+/)));
     const known = [...flags].flatMap((flag) => flag === "Fl" ? [] : [...flag]);
-    for (const { letter, long } of options) {
+    for (const { letter, long, value } of options) {
       if (letter !== "") assert.ok(known.includes(letter), `-${letter}`);
-      else assert.match(text, new RegExp(`^\\.It Fl Fl ${long}$`, "m"));
+      else {
+        const term = `Fl Fl ${long}${value === undefined ? "" : ` Ar ${value}`}`;
+        assert.match(text, new RegExp(`^\\.It ${term}$`, "m"));
+      }
     }
     for (const long of ["help", "version"]) assert.match(text, new RegExp(`^\\.It Fl Fl ${long}( , Fl h)?$`, "m"));
   });

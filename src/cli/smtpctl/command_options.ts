@@ -89,7 +89,7 @@ export function readOptions(
     }
     const option = options.find((one) => one.name === name);
     if (option === undefined) {
-      if (!arg.startsWith("-")) {
+      if (!arg.startsWith("-") || (arg === "-" && most > 0)) {
         if (most === 0) return { wrong: `"${arg}" is a word too many: all it needs are options` };
         operands.push(arg);
         continue;

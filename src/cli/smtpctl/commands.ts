@@ -5,6 +5,7 @@ import type { ControlRequest, Subsystem } from "../../control/mod.ts";
 import type { GenerateOrder } from "./dkim.ts";
 import { ADMIN_TOKEN_OPTIONS, type AdminTokenOrder, adminTokenOrderOf } from "./admin_options.ts";
 import { CHECK_OPTIONS, type CheckOrder, checkOrderOf } from "./check_options.ts";
+import { EXPLAIN_OPERANDS, EXPLAIN_OPTIONS, type ExplainOrder, explainOrderOf } from "./explain_options.ts";
 import { orderOf, SETUP_OPTIONS, type SetupOrder } from "./setup/answers.ts";
 import type { EncryptOrder } from "./encrypt.ts";
 import type { Trace } from "../../events/mod.ts";
@@ -39,6 +40,7 @@ export type ParsedCommand =
   | { readonly setup: SetupOrder }
   | { readonly check: CheckOrder }
   | { readonly adminToken: AdminTokenOrder }
+  | { readonly explain: ExplainOrder }
   | { readonly top: ReturnType<typeof topOrder> };
 
 const show = (request: ControlRequest): ParsedCommand => ({ request, shows: true });
@@ -185,6 +187,14 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
   { pattern: "encrypt <str>", about: HASH, make: (password) => encrypt("crypt", password!) },
   { pattern: "encrypt --scram", about: SCRAM, make: () => encrypt("scram", null) },
   { pattern: "encrypt --scram <str>", about: SCRAM, make: (password) => encrypt("scram", password!) },
+  {
+    pattern: "explain",
+    about: "Tells what would happen to a message, with the lines of the configuration; nothing is sent or stored.",
+    make: () => ({ explain: explainOrderOf(new Map()) }),
+    options: EXPLAIN_OPTIONS,
+    operands: EXPLAIN_OPERANDS,
+    makeOf: (given, operands) => ({ explain: explainOrderOf(given, operands) }),
+  },
   {
     pattern: "export <folder>",
     about: "Writes the queue into a folder of files, and keeps it.",

@@ -60,6 +60,14 @@ export const JSON_FORMS: Readonly<Record<string, JsonForm>> = {
       sources: "a list: source, messages, dkim, spf, failed, quarantined, rejected, from, authenticated",
     },
   },
+  explain: {
+    form: "document",
+    fields: {
+      steps: "a list of decisions in order: kind, text, file and line (or null), detail, steps",
+      results: "a list by recipient: recipient, result, file and line (or null)",
+      unknown: "what could not be read, a list of sentences",
+    },
+  },
   monitor: {
     form: "lines",
     fields: {

@@ -10,6 +10,7 @@ export const late = {
   restore: () => import(import.meta.resolve("./restore.ts")) as Promise<typeof import("./restore.ts")>,
   adminToken: () => import(import.meta.resolve("./admin_token.ts")) as Promise<typeof import("./admin_token.ts")>,
   check: () => import(import.meta.resolve("./check.ts")) as Promise<typeof import("./check.ts")>,
+  explain: () => import(import.meta.resolve("./explain.ts")) as Promise<typeof import("./explain.ts")>,
   setup: () => import(import.meta.resolve("./setup/setup.ts")) as Promise<typeof import("./setup/setup.ts")>,
   top: () => import(import.meta.resolve("./top/start.ts")) as Promise<typeof import("./top/start.ts")>,
   exporter: () => import(import.meta.resolve("./export.ts")) as Promise<typeof import("./export.ts")>,

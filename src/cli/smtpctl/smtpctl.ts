@@ -220,6 +220,7 @@ async function run(
     return await (await late.adminToken()).makeToken(command.adminToken, env, terminal);
   }
   if ("check" in command) return await (await late.check()).checkMain(command.check, env, terminal);
+  if ("explain" in command) return await (await late.explain()).explainMain(command.explain, env, terminal);
   if ("setup" in command) return await (await late.setup()).setupMain(command.setup, env, terminal);
   const { request } = command;
   if ((request.do === "trace" || request.do === "untrace") && ![...TRACES, "all"].includes(request.what)) {

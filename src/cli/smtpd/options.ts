@@ -15,6 +15,8 @@ export interface CommandLine {
   log: "stderr" | "syslog";
   check: boolean;
   verbose: boolean;
+  /** The folder of letters that are replayed against the configuration; null without. */
+  expect: string | null;
   /** Everything in one process, also when root starts it. */
   oneUser: boolean;
   /** The configuration that -f names; null without one. */
@@ -43,6 +45,7 @@ export function readOptions(args: string[]): CommandLine | { readonly info: Info
         f: { type: "string", short: "f" },
         P: { type: "string", short: "P", multiple: true },
         T: { type: "string", short: "T", multiple: true },
+        expect: { type: "string" },
         "one-user": { type: "boolean" },
         help: { type: "boolean" },
         version: { type: "boolean" },
@@ -54,7 +57,7 @@ export function readOptions(args: string[]): CommandLine | { readonly info: Info
       .replace(/^Option '(-\w).*' argument missing.*/s, "$1 needs a value");
     const word = /^Unknown option '(-.*)'$/.exec(text)?.[1];
     return `smtpd: ${text}${
-      word === undefined ? "" : guessOption(word, word.slice(1), LETTERS, ["--one-user"])
+      word === undefined ? "" : guessOption(word, word.slice(1), LETTERS, ["--expect", "--one-user"])
     }\n${USAGE}`;
   }
   const { values, positionals } = parsed;
@@ -62,6 +65,9 @@ export function readOptions(args: string[]): CommandLine | { readonly info: Info
   if (values.version) return { info: "version" };
   if (values.h) return `version: ${PRODUCT} ${VERSION}\n${USAGE}`;
   if (positionals.length > 0) return `smtpd: "${positionals[0]}" is no option\n${USAGE}`;
+  if (values.expect !== undefined && values.n !== true) {
+    return `smtpd: --expect is a check of the configuration: write -n --expect ${values.expect}\n${USAGE}`;
+  }
   const defines: [string, string][] = [];
   for (const define of values.D ?? []) {
     const split = define.lastIndexOf("=");
@@ -73,6 +79,7 @@ export function readOptions(args: string[]): CommandLine | { readonly info: Info
     log: values.d === true ? "stderr" : "syslog",
     check: values.n === true,
     verbose: values.v === true,
+    expect: values.expect ?? null,
     oneUser: values["one-user"] === true,
     file: values.f ?? null,
     defines,

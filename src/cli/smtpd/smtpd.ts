@@ -57,6 +57,10 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   }
   for (const warning of read.warnings) console.error(warning);
   try {
+    if (options.expect !== null) {
+      const { expectMain } = await import("./expect.ts");
+      return await expectMain(options.expect, read.config, env);
+    }
     const users = await chooseUsers(env, options);
     const access = accessFaults(
       { config: read.config, spool: spoolPath(env), users: users.users },

@@ -1,0 +1,183 @@
+/** `smtpctl explain`: what would happen to a message, by the configuration and the machine as they are. No daemon is asked, nothing is sent or stored. */
+
+import type { Config, Environment } from "../../config/mod.ts";
+import { Resolver } from "../../dns/mod.ts";
+import { mailAuthDns } from "../../dns/mod.ts";
+import { safeLine, systemReason } from "../../events/mod.ts";
+import {
+  ANY_PASSWORD,
+  type DnsRecording,
+  envelopeOf,
+  explain,
+  type Explanation,
+  formatLetter,
+  Front,
+  MAX_LETTER_OCTETS,
+  MAX_ORDERED_RECIPIENTS,
+  namerOf,
+  Notes,
+  offlineMachine,
+  offlineSettings,
+  type Order,
+  type PeerName,
+  recordingDns,
+  type RunningPrograms,
+  startPrograms,
+  stepLines,
+  stepRecord,
+  withoutDelay,
+} from "../../explain/mod.ts";
+import { readOffline } from "./offline_config.ts";
+import { InputTooLarge, type Terminal } from "../terminal.ts";
+import type { ExplainOrder } from "./explain_options.ts";
+
+/** A message where none is named: its header is all that there is. */
+const MADE_UP = "Subject: a message that smtpctl explain made up\n\nNothing.\n";
+/** Characters that an address or a name on the command line cannot have: they would end the command. */
+// deno-lint-ignore no-control-regex
+const UNSENDABLE = /[\0-\x1f\x7f<>]/;
+
+/** Explains, prints, and returns the exit status: 0 when it was explained, whatever would happen; 1 when it cannot be. */
+export async function explainMain(order: ExplainOrder, env: Environment, terminal: Terminal): Promise<number> {
+  const fail = (text: string) => {
+    terminal.err(`smtpctl: ${safeLine(text)}\n`);
+    return 1;
+  };
+  const message = await readMessage(order.message, terminal);
+  if (typeof message === "string") return fail(message);
+  const asked = orderOf(order, message);
+  if (typeof asked === "string") return fail(asked);
+  const read = readOffline(order.config, env);
+  if ("faults" in read) {
+    for (const fault of read.faults) terminal.err(`${safeLine(fault)}\n`);
+    return fail("the configuration cannot be used, and so nothing can be explained by it");
+  }
+  try {
+    const explained = await explainBy(asked, message, { config: read.config, env, programs: order.programs });
+    if (typeof explained === "string") return fail(explained);
+    const { explanation, unknown } = explained;
+    if (order.record !== null) {
+      const letter = formatLetter({ ...explained.letter, message }, explanation.results);
+      Deno.writeFileSync(order.record, letter, { createNew: true });
+    }
+    print(explanation, unknown, order, terminal);
+    return 0;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return fail(`${order.record} is there already: name another file`);
+    return fail(error instanceof Error && error.constructor === Error ? error.message : systemReason(error));
+  }
+}
+
+function print(
+  { steps, results }: Explanation,
+  unknown: readonly string[],
+  { json, verbose }: ExplainOrder,
+  terminal: Terminal,
+): void {
+  if (json) {
+    const document = {
+      steps: steps.map(stepRecord),
+      results: results.map(({ recipient, text, where }) => ({
+        recipient,
+        result: text,
+        file: where?.file ?? null,
+        line: where?.line ?? null,
+      })),
+      unknown,
+    };
+    terminal.out(`${JSON.stringify(document, null, 2)}\n`);
+    return;
+  }
+  for (const line of stepLines(steps, { verbose })) terminal.out(`${line}\n`);
+  for (const text of unknown) terminal.out(`${safeLine(`not known: ${text}`)}\n`);
+}
+
+/** What an explanation has found, and how the message came: as it is recorded. */
+interface Explained {
+  readonly explanation: Explanation;
+  readonly unknown: readonly string[];
+  readonly letter: { readonly order: Order; readonly at: number; readonly dns: readonly DnsRecording[] };
+}
+
+/** A text says why it cannot be explained. */
+async function explainBy(
+  order: Order,
+  message: Uint8Array,
+  { config, env, programs: asksPrograms }: {
+    readonly config: Config;
+    readonly env: Environment;
+    readonly programs: boolean;
+  },
+): Promise<Explained | string> {
+  const { settings, unknown } = await offlineSettings(config, env);
+  const envelope = envelopeOf(order, settings.smtp);
+  if (typeof envelope === "string") return envelope;
+  const resolver = new Resolver(settings.lookup.resolver);
+  const at = Date.now(), dns: DnsRecording[] = [], notes = new Notes();
+  let name: PeerName | null = order.peerName;
+  const programs: RunningPrograms | null = asksPrograms ? await startPrograms(settings.filter, notes) : null;
+  const machine = { ...offlineMachine(), ...programs === null ? {} : { askProgram: programs.askProgram } };
+  const front = new Front(withoutDelay(settings), {
+    machine,
+    namer: namerOf(order, resolver, (found) => name = found),
+    dns: recordingDns(mailAuthDns(resolver), dns),
+    now: () => at,
+    notes,
+    ...programs === null ? {} : { filter: programs.filter },
+    anyPassword: ANY_PASSWORD,
+  });
+  try {
+    const explanation = await explain(envelope, message, { config, front, programs: asksPrograms });
+    return { explanation, unknown, letter: { order: { ...order, peerName: name, helo: envelope.helo }, at, dns } };
+  } finally {
+    await front.close();
+    await programs?.close();
+  }
+}
+
+/** A text says what is wrong with what was given. */
+function orderOf(order: ExplainOrder, message: Uint8Array): Order | string {
+  const { recipients, peer, peerName, helo, login } = order;
+  if (recipients.length === 0) return "a recipient is missing: -t ADDRESS names one";
+  if (recipients.length > MAX_ORDERED_RECIPIENTS) return `more than ${MAX_ORDERED_RECIPIENTS} recipients`;
+  const bare = (address: string) => address.replace(/^<(.*)>$/s, "$1");
+  const sender = bare(order.sender ?? fromOf(message));
+  const wrong = [sender, ...recipients.map(bare), peer, peerName, helo, login].find((one) =>
+    UNSENDABLE.test(one ?? "")
+  );
+  if (wrong !== undefined) return `"${wrong}" has characters that cannot be sent`;
+  return {
+    listener: order.listener,
+    peer,
+    peerName: peerName === null ? null : { hostname: peerName, confirmed: "pass" },
+    helo,
+    tls: order.tls,
+    login,
+    sender,
+    recipients: recipients.map(bare),
+  };
+}
+
+/** The address of the first From of a message; "" for none. */
+function fromOf(message: Uint8Array): string {
+  const text = new TextDecoder().decode(message.subarray(0, 65_536)).replaceAll("\r\n", "\n");
+  const header = text.split("\n\n", 1)[0]!.replace(/\n[ \t]+/g, " ");
+  const value = /^From:[ \t]*(.*)$/im.exec(header)?.[1] ?? "";
+  return /<([^<>]*)>/.exec(value)?.[1] ?? /[^\s<>,"()]+@[^\s<>,"()]+/.exec(value)?.[0] ?? "";
+}
+
+/** A text says why it cannot be read. */
+async function readMessage(file: string | null, terminal: Terminal): Promise<Uint8Array | string> {
+  if (file === null) return new TextEncoder().encode(MADE_UP);
+  try {
+    if (file === "-") return await terminal.input(MAX_LETTER_OCTETS);
+    const { isDirectory, isFile, size } = Deno.statSync(file);
+    if (isDirectory) return `${file} is a folder`;
+    if (isFile && size > MAX_LETTER_OCTETS) return `${file} is larger than ${MAX_LETTER_OCTETS} octets`;
+    if (!isFile) return `${file} is no file: - reads standard input`;
+    return Deno.readFileSync(file);
+  } catch (error) {
+    if (error instanceof InputTooLarge) return `the message is larger than ${MAX_LETTER_OCTETS} octets`;
+    return `${file} cannot be read: ${systemReason(error)}`;
+  }
+}
