@@ -3,7 +3,7 @@
 _smtpctl_place() {
   words= kinds=
   case $1 in
-    '') words='admin backup check discover dkim dmarc encrypt explain export import log monitor pause remove restore resume schedule setup show reload stop top trace untrace update' kinds='' ;;
+    '') words='admin backup check discover dkim dmarc encrypt explain export find import log monitor pause remove restore resume schedule setup show reload stop story top trace untrace update' kinds='' ;;
     'admin') words='revoke token tokens' kinds='' ;;
     'admin revoke') words='' kinds='str' ;;
     'backup') words='' kinds='folder' ;;
@@ -53,6 +53,7 @@ _smtpctl_options() {
     'dmarc read'*) options+=' --json' ;;
     'encrypt' | 'encrypt '*) options+=' --scram' ;;
     'explain' | 'explain '*) options+=' -f -t --peer --peer-name --helo --tls --login --listener --programs --config --record --json -v' ;;
+    'find' | 'find '*) options+=' --from --to --domain --message-id --id --peer --login --reply --outcome --since --until --limit --json' ;;
     'import' | 'import '*) options+=' --again' ;;
     'monitor' | 'monitor '*) options+=' --json' ;;
     'restore' | 'restore '*) options+=' --force' ;;
@@ -68,6 +69,7 @@ _smtpctl_options() {
     'show routes'*) options+=' --json' ;;
     'show stats'*) options+=' --json' ;;
     'show status'*) options+=' --json' ;;
+    'story' | 'story '*) options+=' --dialogue --json' ;;
     'top' | 'top '*) options+=' -i -n --json' ;;
   esac
 }
@@ -78,7 +80,7 @@ _smtpctl() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
     case $word in
-      --name | --expires | -f | -t | --peer | --peer-name | --helo | --login | --listener | --config | --record | --domain | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) ((i++)); continue ;;
+      --name | --expires | -f | -t | --peer | --peer-name | --helo | --login | --listener | --config | --record | --from | --to | --domain | --message-id | --id | --reply | --outcome | --since | --until | --limit | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) ((i++)); continue ;;
       -*) continue ;;
     esac
     _smtpctl_place "$key"
@@ -88,7 +90,7 @@ _smtpctl() {
     esac
   done
   case $prev in
-    --name | --expires | -f | -t | --peer | --peer-name | --helo | --login | --listener | --config | --record | --domain | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) compopt -o default 2>/dev/null; return ;;
+    --name | --expires | -f | -t | --peer | --peer-name | --helo | --login | --listener | --config | --record | --from | --to | --domain | --message-id | --id | --reply | --outcome | --since | --until | --limit | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) compopt -o default 2>/dev/null; return ;;
   esac
   if [[ $cur == -* ]]; then
     _smtpctl_options "$key"

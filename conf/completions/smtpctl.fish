@@ -4,7 +4,7 @@ function __smtpctl_words
     set -l words
     switch "$argv[1]"
         case ''
-            set words admin backup check discover dkim dmarc encrypt explain export import log monitor pause remove restore resume schedule setup show reload stop top trace untrace update
+            set words admin backup check discover dkim dmarc encrypt explain export find import log monitor pause remove restore resume schedule setup show reload stop story top trace untrace update
         case 'admin'
             set words revoke token tokens
         case 'admin revoke'
@@ -88,7 +88,7 @@ function __smtpctl_key
             continue
         end
         switch $word
-            case --name --expires -f -t --peer --peer-name --helo --login --listener --config --record --domain --hostname --reader --address --certificate --key --mailbox --probe --root -i -n
+            case --name --expires -f -t --peer --peer-name --helo --login --listener --config --record --from --to --domain --message-id --id --reply --outcome --since --until --limit --hostname --reader --address --certificate --key --mailbox --probe --root -i -n
                 set skip 1
                 continue
             case '-*'
@@ -114,6 +114,7 @@ complete -c smtpctl -n "test (__smtpctl_key) = ''" -a dmarc -d 'Sums up what oth
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a encrypt
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a explain -d 'Tells what would happen to a message, with the lines of the configuration; nothing is sent or stored.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a export -d 'Writes the queue into a folder of files, and keeps it.'
+complete -c smtpctl -n "test (__smtpctl_key) = ''" -a find -d 'Finds messages of the history by any word, or by the options, the newest first; exits with 1 for none.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a import -d 'Takes in what export wrote, each message once but for --again.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a log
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a monitor -d 'Prints a line of counters every second until it is interrupted.'
@@ -126,6 +127,7 @@ complete -c smtpctl -n "test (__smtpctl_key) = ''" -a setup -d 'Makes this machi
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a show
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a reload -d 'Has smtpd read its configuration again; what is wrong with it is printed, and changes nothing.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a stop -d 'Ends the daemon in good order.'
+complete -c smtpctl -n "test (__smtpctl_key) = ''" -a story -d 'Tells what became of a message and why, by its id, that of an envelope or a session, a ref, or its Message-ID.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a top -d 'Shows what goes on: rates, sessions, the queue by destination, the slowest hosts.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a trace -d 'Starts the trace lines of a subsystem, or of all, in the log.'
 complete -c smtpctl -n "test (__smtpctl_key) = ''" -a untrace -d 'Ends the trace lines of a subsystem, or of all.'
@@ -256,6 +258,19 @@ complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -l co
 complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -l record -r -F -d 'Writes the message with what was decided, for smtpd -n --expect.'
 complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -l json -d 'Prints one JSON document.'
 complete -c smtpctl -n "string match -q -- 'explain *' (__smtpctl_key)' '" -s v -d 'Also says why the rules before did not match.'
+complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l from -r -F -d 'Of this sender; <> is the null sender.'
+complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l to -r -F -d 'To this recipient.'
+complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l domain -r -F -d 'From or to an address of this domain.'
+complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l message-id -r -F -d 'With this field Message-ID.'
+complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l id -r -F -d 'Of this message, envelope, session, or ref of a refusal.'
+complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l peer -r -F -d 'From the client with this IP address.'
+complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l login -r -F -d 'Of this login.'
+complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l reply -r -F -d 'Whose last reply has this text in it.'
+complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l outcome -r -F -d 'queued, delivered, relayed, deferred, bounced, expired, removed, held, refused or mixed.'
+complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l since -r -F -d 'Not before this time, such as 2h or yesterday; 30 days ago without it.'
+complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l until -r -F -d 'Not after this time.'
+complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l limit -r -F -d 'Finds at most so many, 1 to 1000; 50 without it.'
+complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l json -d 'Prints an object of JSON for each message.'
 complete -c smtpctl -n "string match -q -- 'import *' (__smtpctl_key)' '" -l again -d 'Takes in what export wrote, each message once but for --again.'
 complete -c smtpctl -n "string match -q -- 'monitor *' (__smtpctl_key)' '" -l json -d 'Prints JSON.'
 complete -c smtpctl -n "string match -q -- 'restore *' (__smtpctl_key)' '" -l force -d 'Puts back what backup has copied, where there is no queue; --force overwrites files that differ.'
@@ -281,6 +296,8 @@ complete -c smtpctl -n "string match -q -- 'show relays *' (__smtpctl_key)' '" -
 complete -c smtpctl -n "string match -q -- 'show routes *' (__smtpctl_key)' '" -l json -d 'Prints JSON.'
 complete -c smtpctl -n "string match -q -- 'show stats *' (__smtpctl_key)' '" -l json -d 'Prints JSON.'
 complete -c smtpctl -n "string match -q -- 'show status *' (__smtpctl_key)' '" -l json -d 'Prints JSON.'
+complete -c smtpctl -n "string match -q -- 'story *' (__smtpctl_key)' '" -l dialogue -d 'Also prints what was said in its sessions, as far as that is kept.'
+complete -c smtpctl -n "string match -q -- 'story *' (__smtpctl_key)' '" -l json -d 'Prints one JSON document.'
 complete -c smtpctl -n "string match -q -- 'top *' (__smtpctl_key)' '" -s i -r -F -d 'Looks again after so many seconds, 0.1 to 60; 2 without it.'
 complete -c smtpctl -n "string match -q -- 'top *' (__smtpctl_key)' '" -s n -r -F -d 'Ends after so many looks.'
 complete -c smtpctl -n "string match -q -- 'top *' (__smtpctl_key)' '" -l json -d 'Prints an object of JSON each time.'

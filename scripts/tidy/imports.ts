@@ -16,7 +16,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   ["src/process"],
   ["src/supervisor", "src/host"],
   ["src/smtpd_conf", "src/smtp_client", "src/queue_client", "src/file_client", "src/signer_client", "src/sasl"],
-  ["src/findings", "src/story", "src/tables", "src/dns", "src/tls", "src/dkim_keys", "src/smtp"],
+  ["src/findings", "src/search", "src/story", "src/tables", "src/dns", "src/tls", "src/dkim_keys", "src/smtp"],
   [
     "src/rules",
     "src/queue",

@@ -9,6 +9,8 @@ export interface Terminal {
   err(text: string): void;
   /** Columns of the screen that standard error goes to, 0 if it does not tell; null, or no such function, where it is none. */
   screen?(): number | null;
+  /** Columns of the screen that standard output goes to, 0 if it does not tell; null, or no such function, where it is none. */
+  columns?(): number | null;
   /** All of standard input; rejects when it is longer than `limit` octets. */
   input(limit: number): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -39,6 +41,7 @@ export function processTerminal(): Terminal {
       : (bytes) => write(Deno.stdout, bytes),
     err: (text) => write(Deno.stderr, encoder.encode(text)),
     screen: () => Deno.stderr.isTerminal() ? columnsOf() : null,
+    columns: () => Deno.stdout.isTerminal() ? columnsOf() : null,
     input: readAll,
   };
 }

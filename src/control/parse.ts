@@ -8,8 +8,12 @@ import type { Check, Fields, Target } from "../protocol/mod.ts";
 import { either, flag, list, matching, nullOr, oneOf, record, text, whole } from "../protocol/check.ts";
 import { blocklists } from "../protocol/checkup.ts";
 import { ADMIN_TOKEN_NAME } from "../protocol/main.ts";
+import { historyQuery, MAX_FOUND_MESSAGES } from "../protocol/history.ts";
 import { envelopeId, messageId } from "../protocol/shapes.ts";
 import { LEAST_TOP_MS, MAX_DISCOVER_MESSAGES, MOST_TOP_MS } from "./protocol.ts";
+
+/** Characters of what a story is asked for by, a Message-ID at the longest, and of the place where a search goes on. */
+const MAX_STORY_ID_CHARS = 1_000, MAX_CURSOR_CHARS = 256;
 
 const domain = matching(/^[^\s@/]{1,255}$/, "a domain");
 const adminTokenName = matching(ADMIN_TOKEN_NAME, "the name of a token");
@@ -36,6 +40,10 @@ const REQUESTS = {
   "show-damaged": [{}],
   "show-certificates": [{}],
   "show-relay": [{ what: oneOf("hosts", "hoststats", "relays", "routes") }],
+  /** Messages of the history, newest first. `before`: the `next` of a search before; "" begins. */
+  find: [{ query: historyQuery, limit: whole({ least: 1, most: MAX_FOUND_MESSAGES }), before: text(MAX_CURSOR_CHARS) }],
+  /** What became of it; with `dialogue` also what was said in its sessions. */
+  story: [{ id: text(MAX_STORY_ID_CHARS), dialogue: flag }],
   /** Checks this host, and asks these blocklists. */
   check: [{ blocklists }],
   monitor: [{}],

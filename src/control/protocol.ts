@@ -5,7 +5,8 @@
 
 import type { EnvelopeId, MessageId } from "../envelope/mod.ts";
 import type { MonitorSample } from "../events/mod.ts";
-import type { Finding, HostRecord, LaneRecord } from "../protocol/mod.ts";
+import type { Finding, FoundMessage, HostRecord, LaneRecord } from "../protocol/mod.ts";
+import type { Dialogue, Story } from "../story/mod.ts";
 
 /** Octets of a request line with its end. The longest request names one table or macro. */
 export const MAX_REQUEST_BYTES = 4096;
@@ -67,6 +68,18 @@ export interface TopSample {
   readonly hosts: readonly HostRecord[];
 }
 
+/** How a search ended. */
+export interface SearchEnd {
+  /** What `before` is to be for those behind the ones that came; null at the end. */
+  readonly next: string | null;
+  /** Not all was looked at: that would take too long. */
+  readonly stopped: boolean;
+  /** Since when the history has messages, in ms since the epoch; null for none. */
+  readonly oldestAt: number | null;
+  /** What is wrong with the history, a sentence each. */
+  readonly notes: readonly string[];
+}
+
 export type ControlAnswer =
   /** One line of output. */
   | { readonly line: string }
@@ -78,6 +91,12 @@ export type ControlAnswer =
   /** One finding of a check of this host. */
   | { readonly finding: Finding }
   | { readonly top: TopSample }
+  /** A message that was looked for. */
+  | { readonly found: FoundMessage }
+  | { readonly search: SearchEnd }
+  | { readonly story: Story }
+  /** What was said in one session of it. */
+  | { readonly dialogue: Dialogue }
   /** An envelope of an export, as the text of its file. */
   | { readonly envelope: EnvelopeId; readonly text: string }
   /** The database file has so many octets and is not written; say so again with this number, and at the end. */

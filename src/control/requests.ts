@@ -9,9 +9,10 @@ import type {
   ConfigurationState,
   ControlToMain,
   DamagedEntry,
+  HistoryQuery,
+  HistoryState,
   HostRecord,
   MainAnswer,
-  MainToControl,
   ProcessWalls,
   QueueToControl,
   RelayRecord,
@@ -26,6 +27,14 @@ import type { MainCaller } from "./main_caller.ts";
 import { failed, shown } from "./answers.ts";
 import type { ControlRequest, Subsystem } from "./parse.ts";
 import { type ControlAnswer, type JsonRecord, MONITOR_PERIOD_MS, type Rates, type TopSample } from "./protocol.ts";
+import {
+  type FoundPage,
+  type HistoryCaller,
+  HistoryFault,
+  HistoryRequests,
+  type Recalled,
+  relayOf,
+} from "./history_requests.ts";
 import { notQueued, QueueRequests, type QueueRow } from "./queue_requests.ts";
 import {
   certificateRecord,
@@ -41,6 +50,7 @@ import {
   tokenRecord,
 } from "./records.ts";
 import { type Clock, sleep, systemClock } from "../clock.ts";
+import type { Dialogue } from "../story/mod.ts";
 
 /** A peer that does not answer a health question in this time counts as ill, in ms. */
 const HEALTH_TIMEOUT_MS = 2_000;
@@ -77,6 +87,7 @@ export class ControlRequests {
   readonly #queue;
   readonly #scheduler;
   readonly #queued: QueueRequests;
+  readonly #history: HistoryRequests;
   readonly #relay;
   readonly #lookup;
   readonly #paused: Record<Subsystem, boolean>;
@@ -85,10 +96,10 @@ export class ControlRequests {
   readonly #main: MainCaller;
   #lastCheckup: Checked | null = null;
 
-  /** `main` asks main; `log` writes a line of this isolate. */
+  /** `main` asks main, `history` the isolate of the history; `log` writes a line of this isolate. */
   constructor(
     isolate: Isolate<"control">,
-    main: MainCaller,
+    { main, history }: { readonly main: MainCaller; readonly history: HistoryCaller },
     stats: Stats,
     log: (level: LogLevel, text: string) => void,
     clock: Clock = systemClock,
@@ -104,6 +115,16 @@ export class ControlRequests {
     this.#relay = new Caller(isolate.ask("control-relay"));
     this.#lookup = new Caller(isolate.ask("control-lookup"));
     this.#queued = new QueueRequests(this.#queue, this.#scheduler, () => isolate.settings.listing);
+    this.#history = new HistoryRequests({
+      history,
+      queue: this.#queue,
+      scheduler: this.#scheduler,
+      relays: async () => (await this.#relay.ask<"records">({ type: "show-records", what: "relays" })).relays ?? [],
+      recording: () => isolate.recording === true,
+      configFile: async () => (await this.#configuration())?.file ?? null,
+      envelopesPerPage: () => isolate.settings.listing.envelopes,
+      clock,
+    });
     this.#paused = { ...isolate.settings.paused };
     this.#traces = new Set(TRACES.filter((trace) => isolate.traces(trace)));
     this.#scheduler.onreset = () => this.#pauseAgain();
@@ -128,9 +149,23 @@ export class ControlRequests {
       this.#scheduler.ask<"lanes">({ type: "lanes", most: MAX_TOP_ROWS }),
       this.#relay.ask<"records">({ type: "show-records", what: "relays" }).catch(() => NO_RELAYS),
     ]);
-    const byName = new Map(relays.map((relay) => [relay.relay, relay]));
     const now = this.#clock.now();
-    return lanes.map((lane) => laneRecord(lane, describeLane(lane, byName.get(lane.name) ?? null, now)));
+    return lanes.map((lane) => laneRecord(lane, describeLane(lane, relayOf(lane, relays), now)));
+  }
+
+  /** Messages of the history, newest first; `before` is the `next` of the page before. Rejects with HistoryFault, whose message is for people. */
+  find(query: HistoryQuery, page: { readonly limit: number; readonly before?: string }): Promise<FoundPage> {
+    return this.#history.find(query, page);
+  }
+
+  /** The story of a message, an envelope, a session or a refusal. Rejects with HistoryFault where nothing is known of the id. */
+  story(id: string): Promise<Recalled> {
+    return this.#history.story(id);
+  }
+
+  /** What was said in the sessions of it. Rejects as `story` does. */
+  dialogue(id: string): Promise<readonly Dialogue[]> {
+    return this.#history.dialogue(id);
   }
 
   get uptimeSeconds(): number {
@@ -177,6 +212,10 @@ export class ControlRequests {
         for (const finding of findings) yield { finding };
         return yield { ok: true };
       }
+      case "find":
+        return yield* this.#find(request);
+      case "story":
+        return yield* this.#story(request);
       case "monitor":
         return yield* this.#monitor();
       case "top":
@@ -420,6 +459,30 @@ export class ControlRequests {
     return this.#paused[what];
   }
 
+  async *#find({ query, limit, before }: Extract<ControlRequest, { do: "find" }>): AsyncGenerator<ControlAnswer> {
+    try {
+      const { messages, next, stopped } = await this.find(query, { limit, before });
+      for (const found of messages) yield { found };
+      const state = await this.#history.state();
+      yield { search: { next, stopped, oldestAt: state?.oldestAt ?? null, notes: notesOf(state) } };
+    } catch (error) {
+      if (!(error instanceof HistoryFault)) throw error;
+      return yield failed(error.message);
+    }
+    yield { ok: true };
+  }
+
+  async *#story({ id, dialogue }: Extract<ControlRequest, { do: "story" }>): AsyncGenerator<ControlAnswer> {
+    try {
+      yield { story: (await this.story(id)).story };
+      if (dialogue) { for (const one of await this.dialogue(id)) yield { dialogue: one }; }
+    } catch (error) {
+      if (!(error instanceof HistoryFault)) throw error;
+      return yield failed(error.message);
+    }
+    yield { ok: true };
+  }
+
   /** Endless: ends when its reader does. */
   async *#monitor(): AsyncGenerator<ControlAnswer> {
     for (;;) {
@@ -536,6 +599,16 @@ export class ControlRequests {
 function targetOf({ target }: { readonly target: Target }): Pick<AdminActEvent, "envelope" | "message" | "what"> {
   if (target === "all") return { what: "all" };
   return "domain" in target ? { what: target.domain } : target;
+}
+
+/** What is wrong with the history, for who looks for something in it. */
+function notesOf(state: HistoryState | null): string[] {
+  if (state === null) return [];
+  return [
+    ...state.stopped === null ? [] : [`nothing is recorded now: ${state.stopped}`],
+    ...state.damaged.map((file) => `a part of the history cannot be read and was set aside: ${file}`),
+    ...state.leftOut === 0 ? [] : [`${state.leftOut} events were not recorded since the history was started`],
+  ];
 }
 
 /** Lines about the configuration: when it was read, and how many sessions go on with older ones. */

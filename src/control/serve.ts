@@ -7,7 +7,7 @@ import type { ControlToMain, Peer } from "../protocol/mod.ts";
 import { attributed, REPORTERS } from "../protocol/events.ts";
 import { isolateName } from "../protocol/roles.ts";
 import { ADMIN_LISTENER } from "../protocol/main.ts";
-import { Caller, type Isolate } from "../isolate/mod.ts";
+import { Caller, type Isolate, PeerGone } from "../isolate/mod.ts";
 import { adoptSocket } from "../sockets/mod.ts";
 import { startAdminServer } from "./admin_server.ts";
 import { adminSource, type AdminSourceDeps, Outcomes } from "./admin_source.ts";
@@ -15,6 +15,7 @@ import { checkDaily } from "./daily_check.ts";
 import type { Activity } from "./activity.ts";
 import type { MainCaller } from "./main_caller.ts";
 import { ControlRequests } from "./requests.ts";
+import type { HistoryCaller } from "./history_requests.ts";
 import { EventFlow } from "./flow.ts";
 import { Logbook, type LogOutput, outputsOf } from "./logbook.ts";
 import { OpenSessions } from "./open_sessions.ts";
@@ -32,7 +33,8 @@ export function serveControl(isolate: Isolate<"control">): void {
   isolate.onsettings = (changes) => {
     if (changes.log !== undefined) logbook.redirect(outputs());
   };
-  const requests = new ControlRequests(isolate, main, stats, log);
+  const history: HistoryCaller = { ask: () => Promise.reject(new PeerGone()) };
+  const requests = new ControlRequests(isolate, { main, history }, stats, log);
   const sessions = new ControlSessions({
     uid: isolate.settings.uid,
     maxConnections: isolate.settings.maxConnections.control,

@@ -7,6 +7,7 @@ import type { RecordedEvent } from "../events/mod.ts";
 import {
   type Check,
   finite,
+  flag,
   isPlain,
   kindOf,
   list,
@@ -92,7 +93,7 @@ export interface FoundMessage {
 }
 
 export type ToHistory =
-  /** Events in the order in which they came, as a JSON text of a list of RecordedEvent. */
+  /** Events in the order in which they came, a line each: a RecordedEvent as JSON. */
   | { readonly type: "record"; readonly call: number; readonly events: string }
   /** Newest first. `before`: the `next` of the answer before; "" begins. */
   | {
@@ -141,19 +142,26 @@ export type FromHistory =
     readonly events: readonly RecordedEvent[];
     readonly truncated: boolean;
   }
-  | { readonly type: "dialogue"; readonly call: number; readonly lines: readonly string[] }
+  /** Events with lines of dialogues alone. */
+  | {
+    readonly type: "dialogue";
+    readonly call: number;
+    readonly events: readonly RecordedEvent[];
+    readonly truncated: boolean;
+  }
   | { readonly type: "history-state"; readonly call: number; readonly state: HistoryState };
 
 /** Characters of the events of one `record`. */
 export const MAX_RECORD_CHARS = 4 * 1024 * 1024;
-/** Messages of one answer to `find`, events of one story, lines of one dialogue. */
-export const MAX_FOUND_MESSAGES = 1_000, MAX_STORY_EVENTS = 2_000, MAX_DIALOGUE_LINES = 2_000;
+/** Messages of one answer to `find`, events of one story. */
+export const MAX_FOUND_MESSAGES = 1_000, MAX_STORY_EVENTS = 2_000;
 /** Words of a query, and characters of each of its texts. */
 export const MAX_QUERY_WORDS = 16, MAX_QUERY_CHARS = 1_000;
 
 const term = text(MAX_QUERY_CHARS);
 const outcome: Check<HistoryOutcome> = oneOf(...HISTORY_OUTCOMES);
-const query: Check<HistoryQuery> = record<HistoryQuery>({
+/** Checks what is looked for; smtpctl sends it as well. */
+export const historyQuery: Check<HistoryQuery> = record<HistoryQuery>({
   words: list(term, MAX_QUERY_WORDS),
   from: optional(term),
   to: optional(term),
@@ -190,16 +198,16 @@ const recordedEvent: Check<RecordedEvent> = record<RecordedEvent>({ at: finite, 
 
 const TO_HISTORY: MessageTable<ToHistory> = {
   record: { call, events: text(MAX_RECORD_CHARS) },
-  find: { call, query, limit: whole({ least: 1, most: MAX_FOUND_MESSAGES }), before: term },
+  find: { call, query: historyQuery, limit: whole({ least: 1, most: MAX_FOUND_MESSAGES }), before: term },
   story: { call, id: term },
   dialogue: { call, id: term },
   "history-state": { call },
 };
 const FROM_HISTORY: MessageTable<FromHistory> = {
   recorded: { call, leftOut: whole() },
-  found: { call, messages: list(foundMessage, MAX_FOUND_MESSAGES), next: nullOr(term), more: oneOf(true, false) },
-  story: { call, events: list(recordedEvent, MAX_STORY_EVENTS), truncated: oneOf(true, false) },
-  dialogue: { call, lines: list(text(), MAX_DIALOGUE_LINES) },
+  found: { call, messages: list(foundMessage, MAX_FOUND_MESSAGES), next: nullOr(term), more: flag },
+  story: { call, events: list(recordedEvent, MAX_STORY_EVENTS), truncated: flag },
+  dialogue: { call, events: list(recordedEvent, MAX_STORY_EVENTS), truncated: flag },
   "history-state": {
     call,
     state: record<HistoryState>({

@@ -3,7 +3,6 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { ControlRequests } from "../../src/control/requests.ts";
 import { Stats } from "../../src/events/mod.ts";
-import { Caller } from "../../src/isolate/mod.ts";
 import type { Finding, QueueFacts } from "../../src/protocol/mod.ts";
 import { evpid } from "../ids.ts";
 import { envelope, FakeSystem } from "./harness.ts";
@@ -33,7 +32,7 @@ function harness() {
   const log: string[] = [];
   const requests = new ControlRequests(
     system.isolate,
-    new Caller(system.isolate.ask("control-main")),
+    system.callers(),
     new Stats(),
     (level, text) => log.push(`${level} ${text}`),
   );

@@ -1,8 +1,19 @@
 /** A system of fakes around the control isolate: doors that answer, a main that listens. */
 
 import { type Envelope, NO_DSN } from "../../src/envelope/mod.ts";
-import type { Channel, Isolate } from "../../src/isolate/mod.ts";
-import type { Checked, ControlToMain, DoorName, Finding, PeerLife, ProcessWalls } from "../../src/protocol/mod.ts";
+import type { HistoryCaller } from "../../src/control/history_requests.ts";
+import type { MainCaller } from "../../src/control/main_caller.ts";
+import { Caller, type Channel, type Isolate } from "../../src/isolate/mod.ts";
+import type {
+  Checked,
+  ControlToMain,
+  DoorName,
+  Finding,
+  FromHistory,
+  PeerLife,
+  ProcessWalls,
+  ToHistory,
+} from "../../src/protocol/mod.ts";
 import type { Trace } from "../../src/events/mod.ts";
 import { evpid } from "../ids.ts";
 
@@ -61,6 +72,8 @@ export class FakeSystem {
   worse: readonly Finding[] = [];
   /** What main says of the processes. */
   walls: readonly ProcessWalls[] = [];
+  /** Whether the history is on. */
+  recording = false;
   readonly isolate: Isolate<"control">;
 
   constructor(
@@ -75,7 +88,11 @@ export class FakeSystem {
       }
       return channel;
     };
+    const recording = () => this.recording;
     this.isolate = {
+      get recording() {
+        return recording();
+      },
       role: "control",
       index: 0,
       settings: {
@@ -97,6 +114,15 @@ export class FakeSystem {
       traces: (trace) => this.traces.has(trace),
       verbose: false,
       onstop: () => {},
+    };
+  }
+
+  /** Who asks main and the history. */
+  callers(): { readonly main: MainCaller; readonly history: HistoryCaller } {
+    const { ask } = this.isolate;
+    return {
+      main: new Caller(ask("control-main")),
+      history: new Caller(ask("control-history" as "control-lookup") as unknown as Channel<ToHistory, FromHistory>),
     };
   }
 

@@ -8,7 +8,6 @@ import { ControlSessions } from "../../src/control/sessions.ts";
 import { ControlRequests } from "../../src/control/requests.ts";
 import { serveControl } from "../../src/control/serve.ts";
 import { Stats } from "../../src/events/mod.ts";
-import { Caller } from "../../src/isolate/mod.ts";
 import type { ControlToMain } from "../../src/protocol/mod.ts";
 import { type Answers, DAEMON_UID, envelope, FakeSystem } from "./harness.ts";
 import { evpid, msgid } from "../ids.ts";
@@ -75,7 +74,7 @@ const queueAnswers: Answers = {
 function requestsOf(harness: FakeSystem, log: string[] = []): ControlRequests {
   return new ControlRequests(
     harness.isolate,
-    new Caller(harness.isolate.ask("control-main")),
+    harness.callers(),
     new Stats(),
     (_level, text) => log.push(text),
   );

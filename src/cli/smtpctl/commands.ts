@@ -10,6 +10,16 @@ import { orderOf, SETUP_OPTIONS, type SetupOrder } from "./setup/answers.ts";
 import type { EncryptOrder } from "./encrypt.ts";
 import type { Trace } from "../../events/mod.ts";
 import type { Target } from "../../protocol/mod.ts";
+import {
+  FIND_OPTIONS,
+  FIND_WORDS,
+  type FindCommand,
+  findOrderOf,
+  STORY_ID,
+  STORY_OPTIONS,
+  type StoryCommand,
+  storyOrderOf,
+} from "./history/order.ts";
 import { TOP_OPTIONS, topOrder } from "./top/order.ts";
 import type { Command } from "./words.ts";
 
@@ -41,6 +51,8 @@ export type ParsedCommand =
   | { readonly check: CheckOrder }
   | { readonly adminToken: AdminTokenOrder }
   | { readonly explain: ExplainOrder }
+  | { readonly find: FindCommand }
+  | { readonly story: StoryCommand }
   | { readonly top: ReturnType<typeof topOrder> };
 
 const show = (request: ControlRequest): ParsedCommand => ({ request, shows: true });
@@ -200,6 +212,14 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
     about: "Writes the queue into a folder of files, and keeps it.",
     make: transfer("export", { again: false }),
   },
+  {
+    pattern: "find",
+    about: "Finds messages of the history by any word, or by the options, the newest first; exits with 1 for none.",
+    make: () => ({ find: findOrderOf(new Map(), []) }),
+    options: FIND_OPTIONS,
+    operands: FIND_WORDS,
+    makeOf: (given, words) => ({ find: findOrderOf(given, words) }),
+  },
   { pattern: "import <folder>", about: IMPORT, make: transfer("import", { again: false }) },
   { pattern: `import${AGAIN} <folder>`, about: IMPORT, make: transfer("import", { again: true }) },
   {
@@ -288,6 +308,15 @@ export const COMMANDS: readonly Command<ParsedCommand>[] = [
     make: () => act({ do: "reload" }),
   },
   { pattern: "stop", about: "Ends the daemon in good order.", make: () => act({ do: "stop" }) },
+  {
+    pattern: "story",
+    about:
+      "Tells what became of a message and why, by its id, that of an envelope or a session, a ref, or its Message-ID.",
+    make: () => ({ story: storyOrderOf(new Map(), []) }),
+    options: STORY_OPTIONS,
+    operands: STORY_ID,
+    makeOf: (given, words) => ({ story: storyOrderOf(given, words) }),
+  },
   {
     pattern: "top",
     about: "Shows what goes on: rates, sessions, the queue by destination, the slowest hosts.",

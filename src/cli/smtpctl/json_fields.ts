@@ -68,6 +68,25 @@ export const JSON_FORMS: Readonly<Record<string, JsonForm>> = {
       unknown: "what could not be read, a list of sentences",
     },
   },
+  find: {
+    form: "lines",
+    fields: {
+      id: "of the message; of the session where there is no message",
+      session: "or null",
+      at: "when it came",
+      lastAt: "of the last that happened",
+      from: "<> for the null sender, null where none was named",
+      to: "a list: the first recipients",
+      rcpts: "how many there are",
+      peer: "address of the client, or null",
+      login: "or null",
+      messageId: "or null",
+      bytes: "",
+      outcome: "queued, delivered, relayed, deferred, bounced, expired, removed, held, refused or mixed",
+      reply: "the last, or null",
+      replyClass: "what it means, or null",
+    },
+  },
   monitor: {
     form: "lines",
     fields: {
@@ -194,6 +213,18 @@ export const JSON_FORMS: Readonly<Record<string, JsonForm>> = {
       problems: "of the spool, a list of sentences",
       configuration: "file, readAt, generation, olderGenerations, olderSessions; null when the parent does not answer",
       processes: "a list: process, pid, stands, says, missing, isolates; null when the parent does not answer",
+    },
+  },
+  story: {
+    form: "document",
+    fields: {
+      id: "what it is the story of",
+      headline: "the reason, in a sentence",
+      level: "ok, info, warn or bad",
+      facts: "an object: message, session, from, to, recipients, peer, login, messageId, bytes, firstAt, lastAt",
+      lines: "a list: at, kind, level, text, detail (a list)",
+      now: "how it stands in the queue, a list of sentences",
+      notes: "what is missing, a list of sentences",
     },
   },
   top: {

@@ -12,6 +12,7 @@ export const late = {
   check: () => import(import.meta.resolve("./check.ts")) as Promise<typeof import("./check.ts")>,
   explain: () => import(import.meta.resolve("./explain.ts")) as Promise<typeof import("./explain.ts")>,
   setup: () => import(import.meta.resolve("./setup/setup.ts")) as Promise<typeof import("./setup/setup.ts")>,
+  history: () => import(import.meta.resolve("./history/history.ts")) as Promise<typeof import("./history/history.ts")>,
   top: () => import(import.meta.resolve("./top/start.ts")) as Promise<typeof import("./top/start.ts")>,
   exporter: () => import(import.meta.resolve("./export.ts")) as Promise<typeof import("./export.ts")>,
   importer: () => import(import.meta.resolve("./import.ts")) as Promise<typeof import("./import.ts")>,

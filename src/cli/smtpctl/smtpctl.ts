@@ -214,6 +214,8 @@ async function run(
   if ("restore" in command) {
     return await (await late.restore()).restore(command.restore, command, env, terminal);
   }
+  if ("find" in command) return await (await late.history()).findMain(command.find, env, terminal);
+  if ("story" in command) return await (await late.history()).storyMain(command.story, env, terminal);
   if ("top" in command) return await (await late.top()).startTop(command.top, env, terminal);
   if ("transfer" in command) return await transfer(command, env, terminal);
   if ("adminToken" in command) {

@@ -1,0 +1,34 @@
+/** The kept traffic of sessions. Pure. */
+
+import type { DialogueEvent, RecordedEvent } from "../events/mod.ts";
+
+/** The last that was said in one session. */
+export interface Dialogue extends Pick<DialogueEvent, "session" | "side" | "before" | "lines"> {
+  /** When it ended, in ms since the epoch. */
+  readonly at: number;
+}
+
+/** The dialogues among these events. */
+export function dialoguesOf(events: readonly RecordedEvent[]): Dialogue[] {
+  return events.flatMap(({ at, event }) => {
+    if (event.type !== "dialogue") return [];
+    const { session, side, before, lines } = event;
+    return [{ session, side, at, before, lines }];
+  });
+}
+
+/** As text: a heading for each session, then what was said, `C:` by the client and `S:` by the server, with the seconds since the session began. */
+export function dialogueLines(dialogues: readonly Dialogue[]): string[] {
+  return dialogues.flatMap(({ session, side, at, before, lines }, index) => {
+    const who = side === "in" ? "of a client with this host" : "of this host with another";
+    const lost = `  (${before} earlier ${before === 1 ? "line is" : "lines are"} not kept)`;
+    return [
+      ...index === 0 ? [] : [""],
+      `Session ${session}, ${who}, until ${new Date(at).toISOString()}:`,
+      ...before > 0 ? [lost] : [],
+      ...lines.map(({ ms, from, text }) =>
+        `  ${(ms / 1000).toFixed(3).padStart(8)} ${from === "client" ? "C" : "S"}: ${text}`
+      ),
+    ];
+  });
+}
