@@ -1,6 +1,7 @@
 /** The admin web application: who may ask, headers, the page, metrics, health and the API. No sockets here, see http_server.ts. */
 
 import { OpenAPIHono } from "@hono/zod-openapi";
+import { HTTPException } from "hono/http-exception";
 import type { Clock } from "../clock.ts";
 import { formatPath, isEnvelopeId } from "../envelope/mod.ts";
 import { createApi, overviewOf } from "./api/api.ts";
@@ -17,6 +18,9 @@ import type { AdminRow, AdminSource } from "./source.ts";
 
 /** Envelopes of one page, and the most that `limit` may ask for. */
 const PAGE = 100, MAX_LISTED_ENVELOPES = 1000;
+
+/** Where sessions begin. */
+const LOGIN = "/api/v1/session";
 
 /** What of the daemon's the application is made from. */
 export interface AdminDeps {
@@ -49,12 +53,7 @@ export function createAdmin({ source, clock }: AdminDeps): AdminApp {
   const routes = app.routes.filter(({ method, path }) => method !== "ALL" && !path.includes("*"));
   app.notFound((c) => refused(c, routes).toResponse());
   // The text of an error is for the operator; it may name files.
-  app.onError((error) =>
-    (error instanceof Problem
-      ? error
-      : new Problem("unavailable", "A part of the server did not answer: try again soon, and look into the log."))
-      .toResponse()
-  );
+  app.onError((error) => problemOf(error).toResponse());
   return {
     routes,
     close: () => streams.close(),
@@ -90,10 +89,25 @@ async function admit(
     );
   }
   refuseCrossSite(c.req.method, c.req.path, headers);
+  // A form of another site can be of no such type.
+  if (c.req.method === "POST" && c.req.path === LOGIN && !isJson(headers)) {
+    throw new Problem("media-type", "Send the token as JSON, with Content-Type: application/json.");
+  }
   const identity = await identities.of(headers, c.env);
   c.set("identity", identity);
-  if (!c.req.path.startsWith("/api/v1/") || c.req.path === "/api/v1/session") return;
+  if (!c.req.path.startsWith("/api/v1/") || c.req.path === LOGIN) return;
   demand(identity, c.req.method === "GET" || c.req.method === "HEAD" ? "read" : "write", headers);
+}
+
+/** What is said of an error: hono's own are about requests that it cannot read. */
+function problemOf(error: Error): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof HTTPException && error.status < 500) {
+    return new Problem("bad-request", "Send a body that is JSON, as GET /api/v1/openapi.json describes it.", {
+      errors: [{ parameter: "body", reason: "is no JSON" }],
+    });
+  }
+  return new Problem("unavailable", "A part of the server did not answer: try again soon, and look into the log.");
 }
 
 /** Why there is no answer: the path is unknown, or it is not for this method. */
@@ -104,6 +118,10 @@ function refused(c: AdminContext, routes: readonly { readonly method: string; re
   }
   const allowed = [...new Set(methods.flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]))].join(", ");
   return new Problem("method", `Use ${allowed}.`, { headers: { Allow: allowed } });
+}
+
+function isJson(headers: Headers): boolean {
+  return /^application\/json\s*(?:;|$)/i.test(headers.get("content-type") ?? "");
 }
 
 /** Returns whether a path is of a pattern such as `/api/v1/queue/:id`. */
