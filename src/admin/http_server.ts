@@ -58,9 +58,11 @@ export class AdminServer {
     this.#listeners = options.listeners;
     this.#app = createAdmin({ source: options.source, clock: this.#clock });
     this.#server = http.createServer(
-      { maxHeaderSize: MAX_HEAD_OCTETS },
+      { maxHeaderSize: MAX_HEAD_OCTETS, keepAliveTimeout: IDLE_MS },
       (request, response) => void this.#answer(request, response),
     );
+    // Main listens in its stead. Of a server that does not listen, the runtime closes each connection behind its first answer.
+    Object.defineProperty(this.#server, "listening", { value: true });
     this.#server.on("clientError", (_error, socket) => socket.destroy());
   }
 
