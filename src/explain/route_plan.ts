@@ -8,7 +8,7 @@ import type { EnvelopeContent } from "../envelope/mod.ts";
 import type { Lookups } from "../lookup/mod.ts";
 import type { RelaySettings, RelaySource } from "../protocol/mod.ts";
 import { better, NO_SOURCE, type Reason } from "../relay/reason.ts";
-import { chooseRoute, reasonBehind } from "../relay/routes/choose.ts";
+import { chooseRoute, type ConnectionDemand, reasonBehind } from "../relay/routes/choose.ts";
 import {
   type Exchanger,
   type Exchangers,
@@ -100,12 +100,15 @@ class Planner {
   readonly #action: RelayAction;
   readonly #ports: RoutePorts;
   readonly #legs: Leg[] = [];
+  /** What has failed on one way is left out on the next. */
+  readonly #tries: Tries;
   #result: "tempfail" | "permfail" = "tempfail";
   #reason: Reason | undefined;
 
   constructor(action: RelayAction, ports: RoutePorts) {
     this.#action = action;
     this.#ports = ports;
+    this.#tries = new Tries(ports.random);
   }
 
   plan(): RoutePlan {
@@ -149,7 +152,7 @@ class Planner {
   async #leg(target: Target): Promise<Reason | null> {
     const leg = await this.#find(target);
     const { tries, reason } = leg.found.ok
-      ? triesOf(leg.found.list, leg, this.#ports.random)
+      ? this.#tries.of(leg.found.list, leg)
       : { tries: [], reason: { text: leg.found.text, enhanced: leg.found.enhanced } };
     this.#legs.push({ ...leg, tries });
     if (!leg.found.ok && leg.found.result === "permfail") {
@@ -183,49 +186,54 @@ class Planner {
   }
 }
 
-/** The connections of a relay with one message, each of which fails, until it gives up or comes round; and why it gives up. */
-function triesOf(
-  exchangers: readonly Exchanger[],
-  { target, limits }: Pick<Leg, "target" | "limits">,
-  random: () => number,
-): { readonly tries: readonly Try[]; readonly reason: Reason } {
-  const table = new RouteTable(), seen = new Set<string>(), tries: Try[] = [];
-  let now = 0, lastConnectAt = -Infinity;
-  for (;;) {
-    const choice = chooseRoute(
-      {
+/** The connections of relays with one message, each of which fails. */
+class Tries {
+  readonly #random: () => number;
+  readonly #table = new RouteTable();
+  /** When the last connection to a destination was begun, from whichever local address. */
+  readonly #siblings = new Map<string, number>();
+  #now = 0;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  /** Until the relay gives up, and why. One that has to wait between two connections may come back to a host meanwhile. */
+  of(
+    exchangers: readonly Exchanger[],
+    { target, limits }: Pick<Leg, "target" | "limits">,
+  ): { readonly tries: readonly Try[]; readonly reason: Reason } {
+    const tries: Try[] = [];
+    let lastConnectAt = -Infinity;
+    for (;;) {
+      const demand: ConnectionDemand = {
         domain: target.domain,
         exchangers,
         source: target.source?.address ?? null,
         limits,
         pending: 1,
-        relay: { connections: 0, lastConnectAt },
-        connections: 0,
-        idle: 0,
-        ready: 0,
-        lastTakenAt: 0,
-        lastConnectAt,
+        relay: { connections: 0, lastConnectAt: this.#siblings.get(target.relayKey) ?? -Infinity },
+        ...{ connections: 0, idle: 0, ready: 0, lastTakenAt: this.#now, lastConnectAt },
         smarthost: !target.mx,
         mayReplaceSession: false,
         moved: tries.length > 0,
-        random,
-      },
-      table,
-      now,
-    );
-    if (choice.kind === "wait") {
-      now = choice.until;
-      continue;
+        random: this.#random,
+      };
+      const choice = chooseRoute(demand, this.#table, this.#now);
+      if (choice.kind === "wait") {
+        this.#now = choice.until;
+        continue;
+      }
+      if (choice.kind !== "connect") return { tries, reason: choice.kind === "none" ? choice.reason : NOT_ASKED };
+      const { exchanger, route } = choice;
+      if (tries.length >= MAX_TRIES) return { tries, reason: NOT_ASKED };
+      tries.push({ exchanger, afterMs: this.#now });
+      this.#table.connecting(route, target.domain, this.#now);
+      this.#table.disconnected(route, target.domain, this.#now);
+      this.#table.disable(route, 1, "network", this.#now);
+      lastConnectAt = this.#now;
+      this.#siblings.set(target.relayKey, this.#now);
     }
-    if (choice.kind !== "connect") return { tries, reason: choice.kind === "none" ? choice.reason : NOT_ASKED };
-    const { exchanger, route } = choice;
-    if (seen.has(exchanger.address) || tries.length >= MAX_TRIES) return { tries, reason: NOT_ASKED };
-    seen.add(exchanger.address);
-    tries.push({ exchanger, afterMs: now });
-    table.connecting(route, target.domain, now);
-    table.disconnected(route, target.domain, now);
-    table.disable(route, 1, "network", now);
-    lastConnectAt = now;
   }
 }
 
