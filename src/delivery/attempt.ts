@@ -24,10 +24,19 @@ export interface DeliveryDeps {
   readonly timeouts: Timeouts;
   /** Null: the isolates for it. */
   readonly files: FileWriter | null;
+  /** Null: the shell. */
+  readonly commands: Pick<CommandRunner, "deliver" | "stop"> | null;
+  readonly lmtp: typeof deliverLmtp;
 }
 
 /** What isolates are given, unless a test gives something else. */
-export const DEFAULT_DEPS: DeliveryDeps = { clock: systemClock, timeouts: TIMEOUTS, files: null };
+export const DEFAULT_DEPS: DeliveryDeps = {
+  clock: systemClock,
+  timeouts: TIMEOUTS,
+  files: null,
+  commands: null,
+  lmtp: deliverLmtp,
+};
 
 /** How an attempt ended, and for whom. */
 export interface AttemptResult extends DeliveryEnd {
@@ -42,13 +51,14 @@ export class Attempts {
   readonly #timeouts: Timeouts;
   readonly #observer: Observer;
   readonly #files: FileWriter;
-  readonly #commands: CommandRunner;
+  readonly #commands: Pick<CommandRunner, "deliver" | "stop">;
+  readonly #lmtp: typeof deliverLmtp;
 
   /** The settings of `isolate` may be exchanged: each attempt is made by those that it begins with. */
   constructor(
     isolate: Pick<Isolate<"delivery">, "settings">,
     accounts: Accounts,
-    { clock, timeouts }: Pick<DeliveryDeps, "clock" | "timeouts">,
+    { clock, timeouts, commands, lmtp }: Omit<DeliveryDeps, "files">,
     files: FileWriter,
     observer: Observer,
   ) {
@@ -57,7 +67,8 @@ export class Attempts {
     this.#accounts = accounts;
     this.#timeouts = timeouts;
     this.#files = files;
-    this.#commands = new CommandRunner({ root: isolate.settings.shared.root, clock });
+    this.#commands = commands ?? new CommandRunner({ root: isolate.settings.shared.root, clock });
+    this.#lmtp = lmtp;
   }
 
   /** Delivers a message to one envelope. Never rejects. */
@@ -109,7 +120,7 @@ export class Attempts {
         await this.#files.write(identity, plan, message);
         return DELIVERED;
       case "lmtp":
-        return await deliverLmtp(plan, envelope, message, this.#timeouts, this.#observer);
+        return await this.#lmtp(plan, envelope, message, this.#timeouts, this.#observer);
       case "command":
         if (plan.mailbox !== "") await this.#files.prepare(identity, plan.mailbox);
         return await this.#commands.deliver(identity, plan, message);
