@@ -5,16 +5,8 @@ import { summaryOf, type Verdict } from "../mail_auth/check.ts";
 import { type CheckedSession, resultFields } from "../smtp/mail_check.ts";
 import type { Step } from "./step.ts";
 
-/** A message that was checked. */
-export interface Checked {
-  readonly verdict: Verdict;
-  /** Name of this host, as the listener has it. */
-  readonly hostname: string;
-  readonly disposition: CheckedSession["disposition"];
-}
-
 /** Returns the results of SPF, DKIM, ARC and DMARC as a step, each with its reason. */
-export function authenticationStep({ verdict, hostname, disposition }: Checked): Step {
+export function authenticationStep({ verdict, session, disposition }: Omit<CheckedSession, "client">): Step {
   const summary = summaryOf(verdict);
   const children = [
     ...spfSteps(verdict),
@@ -26,7 +18,7 @@ export function authenticationStep({ verdict, hostname, disposition }: Checked):
       text: `rules and filters see ${mailAuthKeys(summary).join(", ")}`,
       detail: { keys: [...mailAuthKeys(summary)] },
     },
-    ...disposition === "rejected" ? [] : [fieldsStep({ verdict, hostname, disposition })],
+    ...disposition === "rejected" ? [] : [fieldsStep({ verdict, session, disposition })],
   ];
   const text = `the message was checked: ${formatMailAuth(summary)}`;
   return { kind: "authentication", text, detail: { ...summary, disposition }, children };
@@ -84,8 +76,10 @@ function dmarcStep({ dmarc, overridden }: Verdict): Step {
   };
 }
 
-function fieldsStep(checked: Checked): Step {
-  const text = resultFields(checked, checked.verdict, { junk: checked.disposition === "junked" });
+function fieldsStep({ verdict, session, disposition }: Omit<CheckedSession, "client">): Step {
+  // The name of the listener, by which readers know which fields are ours.
+  const hostname = session.origin!.smtpname;
+  const text = resultFields({ hostname }, verdict, { junk: disposition === "junked" });
   // A field is folded over lines: here it is one.
   const lines = text.replace(/\n[ \t]+/g, " ").trimEnd().split("\n");
   return { kind: "fields", text: `written in front: ${lines.join(" | ")}`, detail: { fields: lines } };

@@ -36,6 +36,8 @@ export interface BehindDeps {
 /** Envelopes of one message that are explained: each may take questions to the DNS. */
 const MAX_EXPLAINED_ENVELOPES = 100;
 const SMTP_PORT = 25;
+/** Outcomes of which there is no second try. */
+const FINAL: ReadonlySet<unknown> = new Set(["permfail", "loop"]);
 
 /** Returns what would become of each envelope of a message. Nothing is sent, made or stored. Rejects only as the lookups do. */
 export async function explainEnvelopes({ envelopes, text }: Stored, deps: BehindDeps): Promise<Step[]> {
@@ -68,5 +70,8 @@ async function explainOne(envelope: EnvelopeContent, text: Uint8Array, wire: Wir
       random: () => 0,
       mxPort: SMTP_PORT,
     });
-  return { ...step, children: [...step.children ?? [], keepingStep(envelope, settings.queue, config)] };
+  const { children = [] } = step;
+  // What is returned at once is not kept.
+  if (children.some(({ kind, detail }) => kind === "end" && FINAL.has(detail?.["result"]))) return step;
+  return { ...step, children: [...children, keepingStep(envelope, settings.queue, config)] };
 }

@@ -1,4 +1,5 @@
 /** Front door of the explain folder: what would happen to a message, by the code that would do it. */
+export { behindOf } from "./behind_machine.ts";
 export { explain, type ExplainDeps, type Explanation, type RecipientResult } from "./explain.ts";
 export { formatLetter } from "./expectation.ts";
 export { Front, type FrontPorts } from "./front.ts";

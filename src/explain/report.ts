@@ -1,10 +1,10 @@
 /** From what a session was told, and what was noted meanwhile, to the steps that are printed. Decides nothing. */
 
-import type { MailAuth } from "../envelope/mod.ts";
 import type { Settings } from "../protocol/mod.ts";
 import { hostPort } from "../net/mod.ts";
 import { codeOf, type Dialogue, type Envelope, type Exchange } from "./client.ts";
 import type { Note } from "./notes.ts";
+import { authenticationStep } from "./authentication.ts";
 import type { Step } from "./step.ts";
 import { routedStep } from "./tree.ts";
 
@@ -167,7 +167,7 @@ function stepOf(note: Exclude<Note, { kind: "table" }>): Step | null {
       return routed === undefined ? null : { kind: "expanded", text: "where it leads", children: [routedStep(routed)] };
     }
     case "checked":
-      return { kind: "mail-auth", text: `the message is ${note.checked.disposition}` };
+      return authenticationStep(note.checked);
     case "event":
       return eventStep(note.event);
   }
@@ -187,17 +187,11 @@ function eventStep(event: Extract<Note, { kind: "event" }>["event"]): Step | nul
       };
     case "smtp-unsigned":
       return { kind: "unsigned", text: `not signed: ${event.reason}` };
-    case "smtp-message":
-      return event.mailAuth === undefined ? null : { kind: "mail-auth", text: mailAuthText(event.mailAuth) };
     case "smtp-failed-command":
     case "smtp-bad-input":
     default:
       return null;
   }
-}
-
-function mailAuthText({ spf, dkim, arc, dmarc }: MailAuth): string {
-  return `SPF ${spf}, DKIM ${dkim}, ARC ${arc}, DMARC ${dmarc}`;
 }
 
 /** Returns the header fields that were put in front of a message, as one step each. */

@@ -92,7 +92,7 @@ function legSteps(leg: Leg, deps: RouteDeps): Step[] {
   const empty: Step[] = found.ok && tries.length === 0
     ? [{ kind: "no-host", text: `no host has an address that can be used ${familyWords(leg)}` }]
     : [];
-  const how = tries.length === 0 ? [] : [triesStep(leg), sourceStep(target, deps), tlsStep(target, deps)];
+  const how = [...tries.length === 0 ? [] : [triesStep(leg)], sourceStep(target, deps), tlsStep(target, deps)];
   const detail = { domain: target.domain, port: target.port, mx: target.mx, scheme: target.scheme };
   return [{
     kind: isNamed(target) ? "smarthost" : "mx",
@@ -106,8 +106,10 @@ function wayWords({ target, survey }: Leg): string {
   const { action, domain, port, literal } = target;
   const from = target.source === null ? "" : `, from ${target.source.address}`;
   if (isNamed(target)) {
-    const table = action.host ?? action.domain;
-    return `the host is ${hostPort({ host: domain, port })}, as table <${table}> says${from}`;
+    const table = action.host ?? action.domain!;
+    // One that is written in the action has a table that nobody has named.
+    const who = table.startsWith("<") ? "the action" : `table <${table}>`;
+    return `the host is ${hostPort({ host: domain, port })}, as ${who} says${from}`;
   }
   if (literal || survey?.kind === "literal") return `the domain is the address ${domain}${from}`;
   if (survey?.kind === "implicit") return `${domain} has no MX: its own addresses take the mail${from}`;

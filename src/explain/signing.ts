@@ -38,14 +38,19 @@ export async function explainSigning(
   const targets = envelopes.map((envelope) => ({ ...envelope, agent: "mta" as const }));
   const obstacle = signingObstacle({ origin, own: false }, { targets, internal }, signs);
   if (obstacle !== null) return unsigned(OBSTACLES[obstacle]);
-  if (keys.length === 0) return unsigned("there is no key");
+  if (keys.length === 0) return config.dkim.length > 0 ? unknown("there is none of them") : unsigned("there is no key");
   const client = { deadline: () => Infinity, sign: () => Promise.resolve(NO_SIGNATURE) };
   const signer = new MessageSigner({ keys: () => keys, client, now });
   const end = headerEnd(text);
   signer.header(text.subarray(0, end.header));
   signer.body(text.subarray(end.body));
   const result = await signer.finish({ message: MESSAGE, grant: "" });
-  if (result.kind !== "signed") return unsigned(result.kind === "unsigned" ? result.reason : "it cannot be signed now");
+  if (result.kind !== "signed") {
+    // Those of a domain are read together, or none.
+    const unread = config.dkim.some(({ domain }) => !keys.some((key) => key.domain === domain));
+    const reason = result.kind === "unsigned" ? result.reason : "it cannot be signed now";
+    return unread ? unknown(reason) : unsigned(reason);
+  }
   const { domain, selectors, fields } = result;
   const signed = signedFields(fields);
   return {
@@ -63,13 +68,21 @@ function keyStep(
   fields: readonly string[],
   { dkim }: SigningDeps["config"],
 ): Step {
-  const where = dkim.find((line) => line.domain === domain && line.selector === selector)?.at;
+  // A key that has taken the place of another stands in no line.
+  const lines = dkim.filter((line) => line.domain === domain);
+  const where = (lines.find((line) => line.selector === selector) ?? lines[0])?.at;
   return {
     kind: "key",
     ...where === undefined ? {} : { where },
     text: `by the key of the selector ${selector}: ${[...new Set(fields)].join(", ")}`,
     detail: { domain, selector, fields: [...fields] },
   };
+}
+
+/** Not all keys of the configuration can be read by who asks. */
+function unknown(reason: string): Step {
+  const text = `whether it is signed is not known: not by the keys that can be read here, ${reason}`;
+  return { kind: "signing", text, detail: { domain: null, reason } };
 }
 
 function unsigned(reason: string): Step {

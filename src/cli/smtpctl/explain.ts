@@ -6,6 +6,7 @@ import { mailAuthDns } from "../../dns/mod.ts";
 import { safeLine, systemReason } from "../../events/mod.ts";
 import {
   ANY_PASSWORD,
+  behindOf,
   type DnsRecording,
   envelopeOf,
   explain,
@@ -127,7 +128,8 @@ async function explainBy(
     anyPassword: ANY_PASSWORD,
   });
   try {
-    const explanation = await explain(envelope, message, { config, front, programs: asksPrograms });
+    const behind = behindOf({ config, env, settings, lookups: front.lookups, resolver, now: () => at });
+    const explanation = await explain(envelope, message, { config, front, programs: asksPrograms, behind });
     return { explanation, unknown, letter: { order: { ...order, peerName: name, helo: envelope.helo }, at, dns } };
   } finally {
     await front.close();
