@@ -13,6 +13,7 @@ import { startAdminServer } from "./admin_server.ts";
 import { adminSource, type AdminSourceDeps, Outcomes } from "./admin_source.ts";
 import { checkDaily } from "./daily_check.ts";
 import type { Activity } from "./activity.ts";
+import { classified } from "./classified.ts";
 import type { MainCaller } from "./main_caller.ts";
 import { ControlRequests } from "./requests.ts";
 import type { HistoryCaller } from "./history_requests.ts";
@@ -125,10 +126,11 @@ function checkEveryDay(requests: ControlRequests, log: (level: LogLevel, text: s
 /** One event: counted always, logged when its level is enabled. A malformed one must not take the log down. */
 function take(
   { isolate, stats, logbook, activity, sessions, outcomes }: Books,
-  event: Event,
+  reported: Event,
   { peer, name }: { readonly peer: number; readonly name: string },
 ): void {
   try {
+    const event = classified(reported, { recording: isolate.recording === true });
     stats.observe(event, peer);
     activity.observe(event);
     if (isolate.settings.admin.length > 0) sessions.observe(event, peer);

@@ -41,6 +41,8 @@ export const DEFAULT_DEPS: DeliveryDeps = {
 /** How an attempt ended, and for whom. */
 export interface AttemptResult extends DeliveryEnd {
   readonly user: string;
+  /** The writer; absent where it did not come to one. */
+  readonly method?: Plan["kind"];
 }
 
 const encoder = new TextEncoder();
@@ -91,7 +93,7 @@ export class Attempts {
         trace: encoder.encode(traceLines(envelope)),
         body: withoutCuts(body, scan.returnPaths),
       });
-      return { ...end, user: account.name };
+      return { ...end, user: account.name, method: plan.kind };
     } catch (error) {
       return { ...thrown(error), user: account.name };
     }

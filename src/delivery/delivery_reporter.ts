@@ -1,7 +1,7 @@
 /** Reports the outcomes of local deliveries to the queue and the log. */
 
 import { type Envelope, type EnvelopeId, newSessionId, type Outcome } from "../envelope/mod.ts";
-import type { Observer } from "../events/mod.ts";
+import type { AttemptDetail, Observer } from "../events/mod.ts";
 import type { QueueClient } from "../queue_client/mod.ts";
 import type { AttemptResult } from "./attempt.ts";
 
@@ -18,7 +18,8 @@ export class DeliveryReporter {
   }
 
   /** Settles one envelope: the outcome goes to the queue, an event to the log. */
-  settle(envelope: Envelope, { outcome, stat, user }: AttemptResult): void {
+  settle(envelope: Envelope, result: AttemptResult, { durationMs }: { readonly durationMs: number }): void {
+    const { outcome, stat, user } = result;
     this.#queue.settle(envelope.id, outcome);
     this.#observer.emit({
       type: "delivery",
@@ -33,6 +34,7 @@ export class DeliveryReporter {
       stat,
       user,
       ...(envelope.accepted === undefined ? {} : { accepted: envelope.accepted }),
+      ...(this.#observer.recording === true ? { detail: attemptDetail(envelope, result, durationMs) } : {}),
     });
   }
 
@@ -46,4 +48,14 @@ export class DeliveryReporter {
       text: `warn: mda: ${ids.length} envelope(s) held back: ${text}`,
     });
   }
+}
+
+/** What the history is told of an attempt. */
+function attemptDetail(
+  { tries }: Envelope,
+  { outcome, attempt, method = "refused" }: AttemptResult,
+  durationMs: number,
+): AttemptDetail {
+  const status = outcome.result === "ok" ? {} : { status: outcome.status };
+  return { method: method === "refused" ? "none" : method, ...status, ...attempt, durationMs, tries: tries + 1 };
 }

@@ -121,7 +121,9 @@ class DeliveryService {
           `mda: attempt for ${envelope.id}: action "${envelope.action}", user "${envelope.user ?? ""}"`,
         );
       }
-      this.#reporter.settle(envelope, await this.#attempts.run(envelope, body));
+      const { clock } = this.#deps, begunAt = clock.steady();
+      const result = await this.#attempts.run(envelope, body);
+      this.#reporter.settle(envelope, result, { durationMs: clock.steady() - begunAt });
     }
   }
 

@@ -72,7 +72,9 @@ class PrivilegedService {
       if (typeof opened === "string") return this.#reporter.refuse(ids, opened);
       for (const envelope of opened.envelopes) {
         if (this.#stopping) return;
-        this.#reporter.settle(envelope, await this.#attempt(envelope, opened.body));
+        const { clock } = this.#deps, begunAt = clock.steady();
+        const result = await this.#attempt(envelope, opened.body);
+        this.#reporter.settle(envelope, result, { durationMs: clock.steady() - begunAt });
       }
     } catch {
       // The queue was replaced: it and the scheduler start over, and send the job again.

@@ -111,7 +111,7 @@ export const MAX_REFUSED_RCPTS = 10;
 export interface AttemptDetail {
   /** The session whose dialogue it is, where `session` of the event is none. */
   readonly session?: string;
-  /** The method: `smtp`, `lmtp`, `mbox`, `maildir`, `mda`, `file`, `command`. */
+  /** What delivers it: `smtp`, `lmtp`, `mbox`, `maildir`, `file`, `command`; `none` where it did not come to that. */
   readonly method: string;
   /** Name of the host, or what the configuration calls it. */
   readonly host?: string;

@@ -46,6 +46,13 @@ export class Dialogue {
     }
   }
 
+  /** Forgets all but the first `count` entries, if those are there still. */
+  forgetBehind(count: number): void {
+    if (this.#before > 0 || this.#entries.length <= count) return;
+    this.#entries.length = count;
+    this.#chars = this.#entries.reduce((sum, { content }) => sum + charsOf(content), 0);
+  }
+
   /** Returns the lines that are kept, and forgets them. `before`: how many entries stood before them. */
   take(): { readonly lines: DialogueLine[]; readonly before: number } {
     const before = this.#before;

@@ -23,6 +23,7 @@ import type {
   MessageDetail,
   RefusalDetail,
 } from "./detail.ts";
+import type { ReplyClass } from "../reply_class/mod.ts";
 import type { CounterKey, GaugeKey } from "./metrics.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "crit";
@@ -117,8 +118,8 @@ export type SmtpEvent =
     readonly address: string;
     /** Of a message that was checked, and refused then. */
     readonly mailAuth?: MailAuth;
-    /** While the history records; see replyClass of `delivery`. */
-    readonly replyClass?: string;
+    /** What kind of refusal it is: control says so, while the history records. */
+    readonly replyClass?: ReplyClass;
     readonly detail?: RefusalDetail;
   }
   | {
@@ -126,8 +127,8 @@ export type SmtpEvent =
     readonly session: string;
     readonly reply: string;
     readonly address: string;
-    /** While the history records. */
-    readonly replyClass?: string;
+    /** As in `smtp-failed-command`. */
+    readonly replyClass?: ReplyClass;
     readonly detail?: RefusalDetail;
   }
   | {
@@ -185,8 +186,8 @@ export interface DeliveryEvent {
   readonly user?: string;
   /** Its line comes behind that of the message. */
   readonly accepted?: Acceptance;
-  /** What kind of failure it is; absent when it went well. */
-  readonly replyClass?: string;
+  /** What kind of failure it is: control says so. Absent when it went well. */
+  readonly replyClass?: ReplyClass;
   /** While the history records. */
   readonly detail?: AttemptDetail;
 }

@@ -13,6 +13,7 @@ import {
   type Trace,
   TRACES,
 } from "../events/mod.ts";
+import { REPLY_CLASSES } from "../reply_class/mod.ts";
 import { type Check, type Fields, finite, flag, list, type Of, oneOf, optional, text, whole } from "./check.ts";
 import type { Door } from "./door.ts";
 import {
@@ -62,8 +63,8 @@ function ownKey<Key extends string>(keys: readonly Key[]): Check<Key> {
   return (value) => keys.includes(value as Key) ? null : "is a statistic of somebody else";
 }
 
-/** A word for a kind of failure. */
-const replyClass = optional(text(32));
+/** Said by control; what an isolate says of it is replaced. */
+const replyClass = optional(oneOf(...REPLY_CLASSES));
 
 /** An attempt of one kind of delivery. */
 function attempt<Agent extends "mda" | "mta">(agent: Agent): EventFields<"delivery"> {

@@ -4,7 +4,7 @@ import { BoundedMap } from "../bounded_map.ts";
 import type { RelayAction } from "../config/mod.ts";
 import { type Envelope, type EnvelopeId, formatMailbox, type Outcome } from "../envelope/mod.ts";
 import type { SrsKeys } from "../mac/mod.ts";
-import type { EmitEvent } from "../events/mod.ts";
+import type { AttemptDetail, Observer } from "../events/mod.ts";
 import type { RecipientResult, Transaction } from "../smtp_client/mod.ts";
 import type { QueueClient } from "../queue_client/mod.ts";
 import { type Message, Messages } from "./session/messages.ts";
@@ -24,6 +24,8 @@ export interface RelayHop {
   readonly remote?: string;
   readonly relaysDsn: boolean;
   readonly domain: string;
+  /** For the history; absent where nothing was tried. */
+  readonly attempt?: Omit<AttemptDetail, "tries" | "status">;
 }
 
 /** What the administrator sees of a destination. */
@@ -43,7 +45,7 @@ export class DeliveryReporter {
   onaccepted: (domain: string) => void = () => {};
   readonly #queue: QueueClient;
   readonly #messages: Messages;
-  readonly #report: EmitEvent;
+  readonly #observer: Pick<Observer, "emit" | "recording">;
   readonly #now: () => number;
   /** Called with the ids of a task that are settled or gone. */
   readonly #done: (ids: readonly EnvelopeId[]) => void;
@@ -54,7 +56,7 @@ export class DeliveryReporter {
   /** `now` returns ms since the epoch. `srs` is for actions that rewrite senders. */
   constructor(
     queue: QueueClient,
-    emit: EmitEvent,
+    observer: Pick<Observer, "emit" | "recording">,
     now: () => number,
     done: (ids: readonly EnvelopeId[]) => void,
     srs: SrsKeys | null = null,
@@ -62,7 +64,7 @@ export class DeliveryReporter {
     this.srs = srs;
     this.#queue = queue;
     this.#messages = new Messages(queue);
-    this.#report = emit;
+    this.#observer = observer;
     this.#now = now;
     this.#done = done;
   }
@@ -83,7 +85,7 @@ export class DeliveryReporter {
   /** Settles a task about which nothing but its ids is known as a temporary failure, for the reason `text`. `cause` is for the log alone. */
   abandon(task: Task, text: string, cause?: unknown): void {
     const detail = cause === undefined ? "" : ` (${cause})`;
-    this.#report({ type: "log", level: "warn", text: `warn: relay: Message ${task.message}: ${text}${detail}` });
+    this.#observer.emit({ type: "log", level: "warn", text: `warn: relay: Message ${task.message}: ${text}${detail}` });
     for (const id of task.ids) this.#queue.settle(id, failureOutcome("tempfail", { text, enhanced: "4.3.0" }));
     this.#done(task.ids);
   }
@@ -108,7 +110,7 @@ export class DeliveryReporter {
   /** Settles the envelopes of a message; `results` are those of its recipients, in their order. */
   settle(task: Task, { envelopes }: Message, results: readonly RecipientResult[], hop: RelayHop): void {
     const outcomes = results.map((result) => outcomeOf(result, hop));
-    envelopes.forEach((envelope, index) => this.#settle(envelope, outcomes[index]!, hop));
+    envelopes.forEach((envelope, index) => this.#settle(envelope, outcomes[index]!, hop, results[index]));
     if (outcomes.some(({ result }) => result === "ok")) this.onaccepted(hop.domain);
     this.#done(task.ids);
   }
@@ -117,17 +119,24 @@ export class DeliveryReporter {
   async fail(task: Task, result: "tempfail" | "permfail", reason: Reason, domain: string): Promise<void> {
     const message = await this.open(task);
     if (message === null) return;
-    const { remote } = reason;
+    const { remote, attempt } = reason;
     const relay = remote === undefined ? domain : `${remote.address} (${remote.host})`;
-    const hop: RelayHop = { session: "0000000000000000", source: "-", relay, relaysDsn: false, domain };
+    const hop: RelayHop = {
+      session: "0000000000000000",
+      source: "-",
+      relay,
+      relaysDsn: false,
+      domain,
+      ...(attempt === undefined ? {} : { attempt }),
+    };
     for (const envelope of message.envelopes) this.#settle(envelope, failureOutcome(result, reason), hop);
     this.#done(task.ids);
   }
 
-  #settle(envelope: Envelope, outcome: Outcome, hop: RelayHop): void {
+  #settle(envelope: Envelope, outcome: Outcome, hop: RelayHop, result: RecipientResult | null = null): void {
     this.#queue.settle(envelope.id, outcome);
     this.#remember(hop.domain, outcome.text);
-    this.#report({
+    this.#observer.emit({
       type: "delivery",
       agent: "mta",
       session: hop.session,
@@ -141,10 +150,28 @@ export class DeliveryReporter {
       source: hop.source,
       relay: hop.relay,
       ...(envelope.accepted === undefined ? {} : { accepted: envelope.accepted }),
+      ...(this.#observer.recording === true ? { detail: attemptDetail(envelope, outcome, hop, result) } : {}),
     });
   }
 
   #remember(domain: string, status: string): void {
     this.statuses.set(domain, { at: this.#now(), status });
   }
+}
+
+/** What the history is told of an attempt; `result` is that of the recipient, null where no transaction was begun. */
+function attemptDetail(
+  { tries }: Envelope,
+  outcome: Outcome,
+  { attempt = { method: "smtp" } }: RelayHop,
+  result: RecipientResult | null,
+): AttemptDetail {
+  const code = result?.reply?.code;
+  return {
+    ...attempt,
+    ...(code !== undefined && code >= 200 ? { code } : {}),
+    ...(result === null ? {} : { stage: result.stage }),
+    ...(outcome.result === "ok" ? {} : { status: outcome.status }),
+    tries: tries + 1,
+  };
 }

@@ -3,6 +3,7 @@
  * too, so that it is only ever about the connection: a reply to MAIL, RCPT or the data may name correspondents of another sender. Pure.
  */
 
+import type { AttemptDetail } from "../events/mod.ts";
 import { ClientError, codeOfFailure, type Reply } from "../smtp_client/mod.ts";
 
 /** Host that a failure is about. */
@@ -18,6 +19,8 @@ export interface Reason {
   /** Code of RFC 3463, as in `4.4.1` or `5.7.1`: the class of the outcome takes the place of its own. Absent: none is known. */
   readonly enhanced?: string;
   readonly remote?: Remote;
+  /** The session that it is of, for the history. */
+  readonly attempt?: Omit<AttemptDetail, "tries" | "status">;
 }
 
 /** Longest text that is kept with a route, in UTF-16 units. */

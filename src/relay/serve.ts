@@ -94,7 +94,7 @@ class RelayService {
     this.#queue = new QueueClient(isolate.ask("relay-queue"));
     this.#reporter = new DeliveryReporter(
       this.#queue,
-      isolate.emit,
+      isolate,
       deps.clock.now,
       (ids) => this.#done(ids),
       isolate.settings.srs,

@@ -28,6 +28,14 @@ export interface ConnectOptions {
   readonly count?: ByteCount | undefined;
   /** Is called with each command and reply, for reports. */
   readonly witness?: DialogueObserver | undefined;
+  /** Keeps what was said for the case that it goes wrong. */
+  readonly recorder?: DialogueRecorder | undefined;
+}
+
+/** Is given what is said as it is there: one or more command lines in one text, and replies. Secrets are masked, and mail is left out. */
+export interface DialogueRecorder {
+  sent(lines: string): void;
+  answered(reply: Reply): void;
 }
 
 /** Secrets are masked, and mail is left out. */
@@ -116,7 +124,7 @@ export class Connection {
   #socket: net.Socket;
   readonly #timeouts: Timeouts;
   readonly #clock: Pick<Clock, "steady" | "after">;
-  readonly #observers: Pick<ConnectOptions, "trace" | "count" | "witness">;
+  readonly #observers: Pick<ConnectOptions, "trace" | "count" | "witness" | "recorder">;
   readonly #replies: ReplyReader = new ReplyReader();
   #group: Group | null = null;
   #failure: ClientError | null = null;
@@ -168,7 +176,8 @@ export class Connection {
    * the one before. Only one group may be waited for at a time. `shown` is what a trace sees instead of a secret.
    */
   exchange(bytes: Uint8Array | string | null, limitsMs: readonly number[], shown?: string): Promise<Reply[]> {
-    const { trace, witness } = this.#observers;
+    const { trace, witness, recorder } = this.#observers;
+    if (recorder !== undefined && typeof bytes === "string") recorder.sent(shown ?? bytes);
     if ((trace !== undefined || witness !== undefined) && typeof bytes === "string") {
       for (const line of (shown ?? bytes).trimEnd().split("\r\n")) {
         trace?.(">>>", line);
@@ -271,7 +280,8 @@ export class Connection {
     const replies = group?.replies ?? [];
     const before = replies.length;
     const error = this.#replies.push(bytes, replies);
-    const { trace, witness } = this.#observers;
+    const { trace, witness, recorder } = this.#observers;
+    if (recorder !== undefined) { for (const reply of replies.slice(before)) recorder.answered(reply); }
     if (witness !== undefined) { for (const reply of replies.slice(before)) witness.answered(reply); }
     if (trace !== undefined) {
       for (const reply of replies.slice(before)) {

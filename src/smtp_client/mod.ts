@@ -2,8 +2,9 @@
 export { type Body, bodyOf, DataEncoder, wireOctets } from "./body.ts";
 export { type Capabilities, NO_CAPABILITIES, parseCapabilities } from "./capabilities.ts";
 export { Client, type ClientOptions, connectClient } from "./client.ts";
+export { ClientDialogue } from "./client_dialogue.ts";
 export type { Recipient, Sender } from "./commands.ts";
-export type { ConnectOptions, Endpoint, Trace } from "./connection.ts";
+export type { ConnectOptions, DialogueRecorder, Endpoint, Trace } from "./connection.ts";
 export { ClientError, type ClientErrorKind, codeOfFailure } from "./error.ts";
 export { enhancedCode, formatReply, type Reply, ReplyReader } from "./reply.ts";
 export { TIMEOUTS, type Timeouts, uniformTimeouts } from "./timeouts.ts";

@@ -144,6 +144,8 @@ export class World {
   lookups = 0;
   /** What is traced. */
   readonly traced = new Set<Trace>();
+  /** The history records. */
+  recording = false;
   readonly #job: Channel<never, Job>;
   readonly #waiting = new Map<string, (result: Result) => void>();
   readonly #delivery: Isolate<"delivery">;
@@ -214,6 +216,7 @@ export class World {
         lookup.onmessage({ type: "account", call: message.call, result: this.accounts(message.user) })
       );
     });
+    const recording = () => this.recording;
     return {
       role,
       index: 0,
@@ -223,6 +226,9 @@ export class World {
       serve: (_name, welcome) => welcome(served() as never, { peer: 0, life: 1, refuse: () => {} }),
       traces: (trace) => this.traced.has(trace),
       verbose: false,
+      get recording() {
+        return recording();
+      },
       onstop: () => {},
     };
   }

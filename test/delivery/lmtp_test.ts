@@ -118,6 +118,22 @@ Deno.test("LMTP over TCP: one dialogue, the account's name as recipient, the two
     ]);
   }));
 
+Deno.test("what the history is told: where it went, the reply, and of a refusal what was said", () =>
+  withServer({ RCPT: "550-5.1.1 no\r\n550 5.1.1 such user" }, TCP, false, async (world) => {
+    world.recording = true;
+    const { event } = await world.send(envelopeOf(), BODY);
+    const { session, durationMs, port, ...rest } = event.detail!;
+    const status = { class: 5, code: "1.1" };
+    assert.deepEqual(rest, { method: "lmtp", host: "127.0.0.1", code: 550, status, tries: 1 });
+    assert.ok(durationMs! >= 0 && port! > 0);
+    const dialogues = world.events.filter((one) => one.type === "dialogue");
+    assert.deepEqual([dialogues[0]?.session, dialogues[0]?.message], [session, event.envelope.slice(0, 8)]);
+    const lines = dialogues[0]!.lines.map(({ from, text }) => `${from[0]} ${text}`);
+    assert.deepEqual(lines.slice(0, 2), ["s 220 ready", "c LHLO localhost"]);
+    const at = lines.indexOf("c RCPT TO:<bob>");
+    assert.deepEqual(lines.slice(at + 1, at + 3), ["s 550-5.1.1 no", "s 550 5.1.1 such user"]);
+  }));
+
 Deno.test("LMTP over IPv6 with rcpt-to: the recipient after expansion, the null sender as <>", () =>
   withServer({}, { port: 0, host: "::1" }, true, async (world, server) => {
     assert.equal((await world.send(envelopeOf({ sender: null }), BODY)).outcome.result, "ok");

@@ -68,6 +68,8 @@ export interface WorldOptions {
   readonly timeoutMs?: number;
   readonly ca?: Record<string, string>;
   readonly srs?: RelaySettings["srs"];
+  /** The history records. */
+  readonly recording?: boolean;
 }
 
 export interface World {
@@ -228,6 +230,7 @@ export function relayWorld(options: WorldOptions = {}): World {
     },
     traces: () => false,
     verbose: false,
+    recording: options.recording ?? false,
     onstop: () => {},
   };
   serveRelay(isolate as unknown as Isolate<"relay">, {

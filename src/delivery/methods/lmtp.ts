@@ -1,10 +1,12 @@
 /** Delivery to an LMTP server (RFC 2033) on this host or near it: one recipient per connection. The dialogue is src/smtp_client's. */
 
-import { type EnvelopeContent, formatMailbox, type Handling, newSessionId } from "../../envelope/mod.ts";
-import { logTrace, NO_OBSERVER, type Observer, systemReason } from "../../events/mod.ts";
+import { type Clock, systemClock } from "../../clock.ts";
+import { type EnvelopeContent, formatMailbox, type Handling, messageOf, newSessionId } from "../../envelope/mod.ts";
+import { type AttemptDetail, logTrace, NO_OBSERVER, type Observer, systemReason } from "../../events/mod.ts";
 import {
   type Body,
   type Client,
+  ClientDialogue,
   ClientError,
   codeOfFailure,
   connectClient,
@@ -33,20 +35,31 @@ export interface LmtpTarget {
  */
 export async function deliverLmtp(
   target: LmtpTarget,
-  envelope: Pick<EnvelopeContent, "sender" | "handling">,
+  envelope: Pick<EnvelopeContent, "sender" | "handling"> & Partial<Pick<EnvelopeContent, "id">>,
   message: Delivered,
   timeouts: Timeouts,
   observer: Observer = NO_OBSERVER,
+  clock: Pick<Clock, "steady"> = systemClock,
 ): Promise<DeliveryEnd> {
   const session = newSessionId();
   const trace = (way: string, line: string) => logTrace(observer, "mta", `${session}: ${way} ${line}`);
   const count = (what: string, bytes: number) => logTrace(observer, "io", `${session}: ${what} ${bytes} bytes`);
+  const dialogue = ClientDialogue.where(session, observer, clock);
+  const attempt = observer.recording === true ? { session, ...endpointOf(target.to) } : null;
+  const ended = (end: DeliveryEnd, reply: Reply | null): DeliveryEnd => {
+    if (end.outcome.result !== "ok") {
+      dialogue?.wentWrong(envelope.id === undefined ? undefined : messageOf(envelope.id));
+    }
+    if (attempt === null) return end;
+    return { ...end, attempt: { ...attempt, ...(reply === null ? {} : { code: reply.code }) } };
+  };
   let client: Client | null = null;
   try {
     client = await connectClient({
       to: target.to,
       timeouts,
       lmtp: true,
+      recorder: dialogue ?? undefined,
       get trace() {
         return observer.traces("mta") ? trace : undefined;
       },
@@ -65,17 +78,17 @@ export async function deliverLmtp(
     if (end.outcome === "ok") {
       // The reply is there: QUIT may take its time.
       void client.quit();
-      return DELIVERED;
+      return ended(DELIVERED, end.reply);
     }
     client.close();
-    if (end.reply === null && result.error !== null) return broken(target.to, result.error);
-    return refused(target.to, { ...end, outcome: end.outcome });
+    if (end.reply === null && result.error !== null) return ended(broken(target.to, result.error), null);
+    return ended(refused(target.to, { ...end, outcome: end.outcome }), end.reply);
   } catch (error) {
     client?.close();
     if (!(error instanceof ClientError)) return exited(EX.TEMPFAIL, `${placeOf(target.to)}: ${systemReason(error)}`);
     const { reply, message: text } = error;
-    if (reply === null) return broken(target.to, error);
-    return refused(target.to, { outcome: reply.code >= 500 ? "permfail" : "tempfail", text, reply });
+    if (reply === null) return ended(broken(target.to, error), null);
+    return ended(refused(target.to, { outcome: reply.code >= 500 ? "permfail" : "tempfail", text, reply }), reply);
   }
 }
 
@@ -109,6 +122,10 @@ function refused(
 /** RFC 3464 §2.3.5: the name of the server, for the DSN. A socket of this host has none. */
 function remoteOf(to: LmtpEndpoint): { readonly remote?: string } {
   return "path" in to ? {} : { remote: to.host };
+}
+
+function endpointOf(to: LmtpEndpoint): Pick<AttemptDetail, "host" | "port" | "address"> {
+  return "path" in to ? { address: to.path } : { host: to.host, port: to.port };
 }
 
 function placeOf(to: LmtpEndpoint): string {

@@ -1,7 +1,7 @@
 /** How a local delivery ends: exit codes of sysexits(3), what they mean for the envelope, and the text of `stat=`. Pure. */
 
 import type { Outcome, Status } from "../../envelope/mod.ts";
-import { systemReason } from "../../events/mod.ts";
+import { type AttemptDetail, systemReason } from "../../events/mod.ts";
 
 export const EX = {
   USAGE: 64,
@@ -41,6 +41,8 @@ const NO_MEANING = "3.0";
 export interface DeliveryEnd {
   readonly outcome: Outcome;
   readonly stat: string;
+  /** Of an attempt with a server, for the history. */
+  readonly attempt?: Partial<AttemptDetail>;
 }
 
 /** Trouble of a built-in writer, with the exit code that a helper program would have ended with. */

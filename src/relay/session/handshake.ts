@@ -11,6 +11,7 @@ import {
   type Client,
   ClientError,
   type connectClient,
+  type DialogueRecorder,
   type Reply,
   type Timeouts,
   type TlsOptions,
@@ -49,6 +50,8 @@ export interface HandshakeOptions {
   readonly exchanger: Exchanger;
   readonly target: Target;
   readonly limits: RelayLimits;
+  /** Where the history records. */
+  readonly recorder?: DialogueRecorder | undefined;
 }
 
 export class Handshake {
@@ -113,6 +116,7 @@ export class Handshake {
       this.#deps.filters?.session({ action: target.action.name, session: this.#of.id, lmtp: target.lmtp }) ?? null;
     const client = await this.#deps.connect({
       witness: reports ?? undefined,
+      recorder: this.#of.recorder,
       to: { host: address, port: target.port },
       ...(target.source === null ? {} : { localAddress: target.source.address }),
       timeouts,

@@ -3,8 +3,14 @@
 import { type Clock, sleep } from "../../clock.ts";
 import type { RelayLimits } from "../../config/mod.ts";
 import { type EnvelopeId, newSessionId } from "../../envelope/mod.ts";
-import { debug } from "../../events/mod.ts";
-import { type Client, ClientError, type RecipientResult, type TransactionResult } from "../../smtp_client/mod.ts";
+import { type AttemptDetail, debug } from "../../events/mod.ts";
+import {
+  type Client,
+  ClientDialogue,
+  ClientError,
+  type RecipientResult,
+  type TransactionResult,
+} from "../../smtp_client/mod.ts";
 import { triedAgain } from "./again.ts";
 import type { DeliveryReporter } from "../delivery_reporter.ts";
 import { Handshake, type HandshakeDeps } from "./handshake.ts";
@@ -77,6 +83,8 @@ export class Session {
   readonly #owner: SessionOwner;
   readonly #deps: SessionDeps;
   readonly #handshake: Handshake;
+  /** Null where the history does not record. */
+  readonly #dialogue: ClientDialogue | null;
   #client: Client | null = null;
   #ready = false;
   #stopping = false;
@@ -97,7 +105,9 @@ export class Session {
     this.#exchanger = exchanger;
     this.#deps = deps;
     const { target, limits } = owner;
-    this.#handshake = new Handshake({ id: this.id, route, exchanger, target, limits }, deps);
+    this.#dialogue = ClientDialogue.where(this.id, deps.observer, deps.clock);
+    const recorder = this.#dialogue ?? undefined;
+    this.#handshake = new Handshake({ id: this.id, route, exchanger, target, limits, recorder }, deps);
   }
 
   get #remote(): Remote {
@@ -114,6 +124,7 @@ export class Session {
     try {
       const client = this.#client = await this.#handshake.run();
       this.#ready = true;
+      this.#dialogue?.opened();
       this.#owner.ready(this);
       const obstacle = this.#owner.target.requireTls ? this.#requireTlsObstacle(client) : null;
       if (obstacle === null) await this.#serve(client);
@@ -124,7 +135,8 @@ export class Session {
     } catch (error) {
       this.#client?.close();
       if (!this.#ready) {
-        this.#failure = reasonOfError(error, this.#remote, this.#owner.target.port, this.#handshake.step);
+        this.#failure = this.#reasonOf(error, this.#handshake.step);
+        this.#dialogue?.wentWrong();
       }
       this.#reportError(error instanceof ClientError ? error.message : String(error));
     }
@@ -233,7 +245,8 @@ export class Session {
     });
     const begunAt = clock.steady();
     let result = await client.transaction(transaction);
-    learnPace(this.route.host, clock.steady() - begunAt);
+    const durationMs = clock.steady() - begunAt;
+    learnPace(this.route.host, durationMs);
     this.#tried++;
     if (result.error !== null && !result.answered && this.#tried > 1) {
       if (!task.afterDeadConnection) {
@@ -249,7 +262,9 @@ export class Session {
     // What the host was not asked about says nothing of it.
     const asked = result.error !== null || result.recipients.some(({ reply }) => reply !== null);
     if (asked && !(task.further && !good)) this.#failures = good ? 0 : this.#failures + 1;
-    this.#settle(client, task, message, result);
+    this.#settle(client, task, message, { ...result, durationMs });
+    if (result.recipients.every(({ outcome }) => outcome === "ok")) this.#dialogue?.wentWell();
+    else this.#dialogue?.wentWrong(task.message);
     if (result.error === null && !result.exhausted && !this.#full) return true;
     this.#broke = result.error !== null;
     if (client.usable) await this.#quit(client);
@@ -278,7 +293,7 @@ export class Session {
     for (const one of putBack) this.#owner.putBack(one);
     const gone = putBack.flatMap(({ ids }) => ids);
     if (elsewhere !== null) {
-      const reason = reasonOfError(error, this.#remote, this.#owner.target.port);
+      const reason = this.#reasonOf(error);
       if (this.#owner.moveOn(elsewhere, this.#exchanger, reason)) gone.push(...elsewhere.ids);
     }
     return new Set(gone);
@@ -297,7 +312,25 @@ export class Session {
     }
   }
 
-  #settle(client: Client, whole: Task, { envelopes, body }: Message, result: TransactionResult): void {
+  #reasonOf(error: unknown, step?: string): Reason {
+    const { port } = this.#owner.target;
+    const code = error instanceof ClientError && error.reply !== null ? { code: error.reply.code } : {};
+    const attempt = { ...this.#attempted, session: this.id, ...code };
+    return { ...reasonOfError(error, this.#remote, port, step), attempt };
+  }
+
+  /** Where it goes, for the history. */
+  get #attempted(): Pick<AttemptDetail, "method" | "host" | "address" | "port"> {
+    const { port, lmtp } = this.#owner.target;
+    return { method: lmtp ? "lmtp" : "smtp", ...this.#remote, port };
+  }
+
+  #settle(
+    client: Client,
+    whole: Task,
+    { envelopes, body }: Message,
+    result: TransactionResult & { readonly durationMs: number },
+  ): void {
     const { address } = this.#exchanger;
     this.#learn(result);
     const again = this.#goOn(whole, envelopes, result);
@@ -311,6 +344,7 @@ export class Session {
       remote: this.#exchanger.host,
       relaysDsn: client.capabilities.dsn,
       domain: this.#owner.target.domain,
+      attempt: { ...this.#attempted, source: client.localAddress, tls: client.tls, durationMs: result.durationMs },
     });
   }
 
