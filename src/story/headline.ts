@@ -1,5 +1,6 @@
 /** The sentence that answers first: where a message is, and why. Pure. */
 
+import { messageOf } from "../envelope/mod.ts";
 import type { DeliveryEvent } from "../events/mod.ts";
 import type { EnvelopeStory, Fate, Known, Refusal } from "./known.ts";
 import { spanOf } from "./span.ts";
@@ -51,7 +52,8 @@ function ofRecipients(recipients: readonly EnvelopeStory[], known: Known, presen
   const groups = Map.groupBy(recipients, ({ fate }) => fate);
   const fates = ORDER.filter((fate) => groups.has(fate));
   const now = present?.now ?? null;
-  const clauses = fates.map((fate) => clauseOf(fate, groups.get(fate)!, { all: recipients.length, now }));
+  const whole = { all: recipients.length, now, acts: known.acts };
+  const clauses = fates.map((fate) => clauseOf(fate, groups.get(fate)!, whole));
   const refused = known.refusals.filter(({ event }) => event.type === "smtp-failed-command" && isRcpt(event.command));
   if (refused.length > 0) {
     const others = counted(refused.length, "other recipient");
@@ -65,10 +67,11 @@ interface Whole {
   readonly all: number;
   /** Ms since the epoch; null where nothing is known of now. */
   readonly now: number | null;
+  readonly acts: Known["acts"];
 }
 
 /** What became of these recipients, whose fate is the same, as a part of a sentence. */
-function clauseOf(fate: Fate, some: readonly EnvelopeStory[], { all, now }: Whole): string {
+function clauseOf(fate: Fate, some: readonly EnvelopeStory[], { all, now, acts }: Whole): string {
   const names = namesOf(some, all), first = typicalOf(some);
   const answer = answerOf(first);
   const because = answer === "" ? "" : `: ${answer}`;
@@ -84,11 +87,11 @@ function clauseOf(fate: Fate, some: readonly EnvelopeStory[], { all, now }: Whol
       return `given up for ${names}${spent}, ${tried(first)}${because}`;
     }
     case "removed":
-      return `removed from the queue before it was delivered to ${names}${because}`;
+      return `removed from the queue${byWhom(acts, "remove", first)} before it was delivered to ${names}${because}`;
     case "lost":
       return `no longer in the queue for ${names}, and how it ended is not in the history${because}`;
     case "held":
-      return `held for ${names} until an administrator lets it go${because}`;
+      return `held${byWhom(acts, "hold", first)} for ${names} until an administrator lets it go${because}`;
     case "deferred":
       return `not delivered yet to ${names}${because}; ${tried(first)}${nextTry(first, now)}`;
     case "queued":
@@ -139,6 +142,14 @@ export function whereOf({ detail, relay, agent }: DeliveryEvent): string {
   if (agent === "mda") return "";
   if (detail?.host !== undefined || detail?.address !== undefined) return hostOf(detail.host, detail.address);
   return relay === undefined || relay === "-" ? "" : relayOf(relay);
+}
+
+/** ` by admin:alice`: who has done that last to an envelope or its message; "" where it is not known. */
+function byWhom(acts: Known["acts"], act: "hold" | "remove", { id }: EnvelopeStory): string {
+  const last = acts.findLast(({ event }) =>
+    event.act === act && (event.envelope === id || event.message === messageOf(id))
+  );
+  return last === undefined ? "" : ` by ${last.event.by}`;
 }
 
 function tried({ tries }: EnvelopeStory): string {

@@ -58,6 +58,8 @@ export interface Known {
   /** The DSN that the message itself is. */
   readonly asDsn: Seen<"queue-dsn-written"> | null;
   readonly disconnected: Seen<"smtp-disconnected"> | null;
+  /** What administrators did to it. */
+  readonly acts: readonly Seen<"admin-act">[];
 }
 
 interface Draft {
@@ -74,7 +76,7 @@ interface Draft {
 export function gather(events: readonly RecordedEvent[], id: string, present: Present | null): Known {
   const drafts = new Map<EnvelopeId, Draft>();
   const only = onlyEnvelope(events, id, present);
-  const accepted: Seen<"smtp-message">[] = [], refusals: Refusal[] = [];
+  const accepted: Seen<"smtp-message">[] = [], refusals: Refusal[] = [], acts: Seen<"admin-act">[] = [];
   let connected: Known["connected"] = null, disconnected: Known["disconnected"] = null, asDsn: Known["asDsn"] = null;
   let login: string | null = null, session: string | null = null;
   const named = isEnvelopeId(id) && only === null ? null : id.slice(0, 8);
@@ -118,6 +120,9 @@ export function gather(events: readonly RecordedEvent[], id: string, present: Pr
         disconnected = { at, event };
         session ??= event.session;
         break;
+      case "admin-act":
+        acts.push({ at, event });
+        break;
       case "queue-dsn-written":
         if (event.dsn === named) {
           asDsn = { at, event };
@@ -145,7 +150,7 @@ export function gather(events: readonly RecordedEvent[], id: string, present: Pr
   }
   const envelopes = [...drafts.values()].map((draft) => finished(draft, present));
   const message = accepted[0]?.event.message ?? asDsn?.event.dsn ?? messageOfFirst(envelopes);
-  return { message, session, connected, login, accepted, refusals, envelopes, asDsn, disconnected };
+  return { message, session, connected, login, accepted, refusals, envelopes, asDsn, disconnected, acts };
 }
 
 /** The envelope that was asked for, where the id is one of those that are known. */

@@ -4,7 +4,7 @@
  */
 
 import { formatMailbox, type Routed } from "../envelope/mod.ts";
-import type { AcceptedEnvelope, FilterNote, MessageDetail, RecordedEvent } from "../events/mod.ts";
+import type { AcceptedEnvelope, AdminActEvent, FilterNote, MessageDetail, RecordedEvent } from "../events/mod.ts";
 import { attemptLines, recipientsOf } from "./attempts.ts";
 import { clientOf, headlineOf, nameOf } from "./headline.ts";
 import { type EnvelopeStory, gather, type Known } from "./known.ts";
@@ -187,6 +187,13 @@ function eventLines({ at, event }: RecordedEvent, known: Known, id: string): Sto
           : `Removed from the queue for ${name}: ${replyOf(event.stat)}.`,
       });
     }
+    case "admin-act": {
+      const words = ACTS[event.act];
+      if (words === undefined) return [];
+      const one = known.envelopes.find(({ id }) => id === event.envelope);
+      const name = one === undefined ? "" : ` for ${nameOf(one)}`;
+      return dated({ kind: "queue", level: "info", text: `${words} by ${event.by}${name}.` });
+    }
     case "queue-dsn-asked":
       return dated({
         kind: "dsn",
@@ -202,6 +209,13 @@ function eventLines({ at, event }: RecordedEvent, known: Known, id: string): Sto
   }
 }
 
+/** What administrators do to queued mail. */
+const ACTS: Partial<Record<AdminActEvent["act"], string>> = {
+  hold: "Held",
+  release: "Let go",
+  retry: "Made due at once",
+  remove: "Removed from the queue",
+};
 const DSN_ASKED = {
   failed: "The sender is to be told of the failure for",
   delayed: "The sender is to be told of the delay for",

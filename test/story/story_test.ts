@@ -247,6 +247,7 @@ const STORIES: Readonly<Record<string, Recording>> = {
         delayMs: 59_000,
         stat: "Removed by administrator",
       }, "queue"),
+      recorded(60, { type: "admin-act", by: "admin:root", act: "remove", message: MESSAGE, count: 1 }, "control"),
     ],
     present: present(61, []),
   },
