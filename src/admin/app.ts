@@ -49,7 +49,7 @@ export function createAdmin({ source, clock }: AdminDeps): AdminApp {
   });
   addPage(app, { source, now: () => clock.now() });
   addMetrics(app, source);
-  app.route("/", createApi({ source, identities, streams }));
+  app.route("/", createApi({ source, identities, streams, now: () => clock.now() }));
   const routes = app.routes.filter(({ method, path }) => method !== "ALL" && !path.includes("*"));
   app.notFound((c) => refused(c, routes).toResponse());
   // The text of an error is for the operator; it may name files.

@@ -3,7 +3,7 @@
 import type { ControlRequest, JsonRecord } from "../control/mod.ts";
 import type { Envelope, EnvelopeCursor, EnvelopeId, MessageId } from "../envelope/mod.ts";
 import type { AdminActEvent, Statistic } from "../events/mod.ts";
-import type { AdminToken, Checked, RunState } from "../protocol/mod.ts";
+import type { AdminToken, Checked, HistoryQuery, RunState } from "../protocol/mod.ts";
 
 /** One envelope and where it stands. */
 export interface AdminRow {
@@ -33,6 +33,21 @@ export interface AdminOutcome {
   readonly text: string | null;
 }
 
+/** A page of what was found. */
+export interface FoundPage {
+  readonly items: readonly JsonRecord[];
+  readonly next: string | null;
+  /** The search has ended before all was looked at. */
+  readonly stopped: boolean;
+  readonly notes: readonly string[];
+}
+
+/** Why there is no answer, as a sentence without its end. `unavailable`: there may be one later. */
+export interface Fault {
+  readonly fault: string;
+  readonly unavailable: boolean;
+}
+
 export interface AdminSource {
   readonly serverName: string;
   readonly version: string;
@@ -54,6 +69,12 @@ export interface AdminSource {
   /** Why mail is refused or stands still though all answer, a sentence each: a full disk, isolates that do not run. */
   refusals(): Promise<readonly string[]>;
   paused(): Readonly<Record<string, boolean>>;
+  /** Whether a history of messages is kept. */
+  recording(): boolean;
+  /** Messages of the history, newest first. */
+  find(query: HistoryQuery, page: { readonly limit: number; readonly before: string }): Promise<FoundPage | Fault>;
+  /** The story of a message, an envelope, a session or a refusal, with its events, and what was said if that is asked for. */
+  story(id: string, options: { readonly dialogue: boolean }): Promise<JsonRecord | Fault>;
   /** Does what a request of smtpctl does; `by` is who asks. */
   ask(request: ControlRequest, by: string): Promise<RequestResult>;
   /** How all stands now; `rates` is per second since the last call of the one who looks on, null for a single look. */

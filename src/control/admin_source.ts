@@ -1,11 +1,14 @@
 /** What the admin page and its API are given: the requests of smtpctl, and what control itself knows. */
 
-import type { AdminOutcome, AdminRow, AdminSource, RequestResult } from "../admin/mod.ts";
+import type { AdminOutcome, AdminRow, AdminSource, Fault, FoundPage, RequestResult } from "../admin/mod.ts";
 import { formatMailbox, type MessageId, messageOf, type ReversePath } from "../envelope/mod.ts";
 import type { Event, Stats } from "../events/mod.ts";
 import type { Isolate } from "../isolate/mod.ts";
 import type { Clock } from "../clock.ts";
+import { dialogueRecord, foundRecord, storyRecord } from "./history_records.ts";
+import { HistoryFault, HistoryUnavailable } from "./history_requests.ts";
 import type { OpenSessions } from "./open_sessions.ts";
+import type { ControlRequest } from "./parse.ts";
 import type { JsonRecord, Rates } from "./protocol.ts";
 import { envelopeRecord, queueRecord } from "./records.ts";
 import { flagsOf } from "./listing.ts";
@@ -57,6 +60,9 @@ export function adminSource(deps: AdminSourceDeps): AdminSource {
     checkup: () => requests.lastCheckup,
     refusals: () => requests.refusals(),
     paused: () => ({ mda: requests.paused("mda"), mta: requests.paused("mta"), smtp: requests.paused("smtp") }),
+    recording: () => isolate.recording === true,
+    find: (query, page) => findPage(requests, { do: "find", query, ...page }),
+    story: (id, options) => recall(requests, id, options),
     ask: (request, by) => collected(requests.answer(request, by)),
     look: async (rates) => lookRecord(await requests.look(rates as Rates | null), isolate),
     watch: (onoutcome) => {
@@ -88,6 +94,42 @@ async function collected(answers: ReturnType<ControlRequests["answer"]>): Promis
   return { records, end: { ok: false, error: "there is no answer" } };
 }
 
+async function findPage(
+  requests: ControlRequests,
+  request: Extract<ControlRequest, { do: "find" }>,
+): Promise<FoundPage | Fault> {
+  const items: JsonRecord[] = [];
+  let end: Pick<FoundPage, "next" | "stopped" | "notes"> = { next: null, stopped: true, notes: [] };
+  for await (const answer of requests.answer(request)) {
+    if ("found" in answer) items.push(foundRecord(answer.found));
+    else if ("search" in answer) end = answer.search;
+    else if ("ok" in answer && !answer.ok) return { fault: answer.error, unavailable: true };
+  }
+  const { next, stopped, notes } = end;
+  return { items, next, stopped, notes };
+}
+
+async function recall(
+  requests: ControlRequests,
+  id: string,
+  { dialogue }: { readonly dialogue: boolean },
+): Promise<JsonRecord | Fault> {
+  try {
+    const { story, events } = await requests.story(id);
+    const said = dialogue ? await requests.dialogue(id) : null;
+    return {
+      ...storyRecord(story),
+      events: events.map(({ at, isolate, event }) => ({
+        ...{ at: new Date(at).toISOString(), isolate, event: event as unknown as JsonRecord },
+      })),
+      ...said === null ? {} : { dialogue: said.map(dialogueRecord) },
+    };
+  } catch (error) {
+    if (!(error instanceof HistoryFault)) throw error;
+    return { fault: error.message, unavailable: error instanceof HistoryUnavailable };
+  }
+}
+
 function wholeRecord({ envelope, state }: AdminRow): JsonRecord {
   const { state: standing, dueAt, inflightSince } = queueRecord(envelope, state);
   return {
@@ -101,7 +143,7 @@ function wholeRecord({ envelope, state }: AdminRow): JsonRecord {
 
 function lookRecord(
   look: Awaited<ReturnType<ControlRequests["look"]>>,
-  { settings }: Isolate<"control">,
+  { recording }: Isolate<"control">,
 ): JsonRecord {
   const { serverName, at, uptimeSeconds, rates, sessions, relaySessions, localDeliveries } = look;
   const { envelopes, inflight, oldestAt, laneCount } = look;
@@ -109,7 +151,7 @@ function lookRecord(
     ...{ serverName, at: new Date(at).toISOString(), uptimeSeconds, rates: rates === null ? null : { ...rates } },
     ...{ sessions, relaySessions, localDeliveries, envelopes, inflight, laneCount },
     oldestAt: oldestAt === null ? null : new Date(oldestAt).toISOString(),
-    history: "history" in settings.shared,
+    history: recording === true,
   };
 }
 

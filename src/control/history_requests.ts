@@ -42,6 +42,9 @@ const MAX_SESSION_MESSAGES = 20;
 /** Why a question has no answer, as a sentence without its end. */
 export class HistoryFault extends Error {}
 
+/** The same of an isolate that does not answer now: later it may. */
+export class HistoryUnavailable extends HistoryFault {}
+
 export interface FoundPage {
   readonly messages: readonly FoundMessage[];
   /** What `before` is to be for those behind these; null at the end. */
@@ -248,12 +251,12 @@ export class HistoryRequests {
   /** Rejects with HistoryFault when `who` does not answer in time, or ends. */
   async #answer<T>(asked: Promise<T>, who: string): Promise<T> {
     const late = Promise.withResolvers<never>();
-    const cancel = this.#clock.after(ANSWER_MS, () => late.reject(new HistoryFault(`${who} does not answer`)));
+    const cancel = this.#clock.after(ANSWER_MS, () => late.reject(new HistoryUnavailable(`${who} does not answer`)));
     try {
       return await Promise.race([asked, late.promise]);
     } catch (error) {
       if (error instanceof HistoryFault) throw error;
-      throw new HistoryFault(`${who} is being started anew: try again`);
+      throw new HistoryUnavailable(`${who} is being started anew: try again`);
     } finally {
       cancel();
     }

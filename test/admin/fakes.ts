@@ -52,6 +52,9 @@ export function sourceOf(changes: Partial<AdminSource> = {}): AdminSource {
     checkup: () => null,
     refusals: () => Promise.resolve([]),
     paused: () => ({ mda: false, mta: false, smtp: false }),
+    recording: () => false,
+    find: () => Promise.resolve({ fault: "the history is off", unavailable: true }),
+    story: (id) => Promise.resolve({ fault: `nothing is known of ${id}`, unavailable: false }),
     ask: () => Promise.resolve({ records: [], end: { ok: true, count: 1 } } satisfies RequestResult),
     look: (rates) =>
       Promise.resolve({

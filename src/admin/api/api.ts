@@ -4,8 +4,9 @@ import { OpenAPIHono, type z } from "@hono/zod-openapi";
 import type { ControlRequest, JsonRecord } from "../../control/mod.ts";
 import type { EnvelopeCursor, EnvelopeId, MessageId } from "../../envelope/mod.ts";
 import { isEnvelopeId } from "../../envelope/mod.ts";
+import { parseFind } from "../../search/mod.ts";
 import { demand, type Identities } from "../identity.ts";
-import type { AdminRow, AdminSource } from "../source.ts";
+import type { AdminRow, AdminSource, Fault } from "../source.ts";
 import type { AdminContext, AdminEnvironment } from "../environment.ts";
 import { Problem } from "./problem.ts";
 import * as routes from "./routes.ts";
@@ -20,6 +21,8 @@ export interface ApiDeps {
   readonly source: AdminSource;
   readonly identities: Identities;
   readonly streams: EventStreams;
+  /** Ms since the epoch. */
+  readonly now: () => number;
 }
 
 /** Records have the names of their schemas: a test of the running daemon compares them. */
@@ -42,6 +45,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<AdminEnvironment> {
   });
   addLooks(app, deps);
   addQueue(app, deps);
+  addHistory(app, deps);
   addSession(app, deps);
   let description: JsonRecord | null = null;
   app.openapi(routes.description, (c) => {
@@ -157,6 +161,35 @@ function addQueue(app: OpenAPIHono<AdminEnvironment>, { source }: ApiDeps): void
       return c.json({ done: true as const }, 200);
     });
   }
+}
+
+/** What becomes and became of messages. */
+function addHistory(app: OpenAPIHono<AdminEnvironment>, { source, now }: ApiDeps): void {
+  app.openapi(routes.messages, async (c) => {
+    const { q, before = "", limit, since, until, messageId, ...others } = c.req.valid("query");
+    const keys = { ...others, ...messageId === undefined ? {} : { "message-id": messageId } };
+    const parsed = parseFind({
+      words: (q ?? "").split(/\s+/).filter((word) => word !== ""),
+      keys: Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== undefined)),
+      ...since === undefined ? {} : { since },
+      ...until === undefined ? {} : { until },
+    }, now());
+    if ("wrong" in parsed) {
+      throw new Problem("bad-request", sentence(parsed.wrong.replaceAll(/--(?=[a-z])/g, "")));
+    }
+    const page = await source.find(parsed.query, { limit, before });
+    if ("fault" in page) throw source.recording() ? faultOf(page) : new Problem("history-off", sentence(page.fault));
+    return c.json(page as z.infer<typeof schemas.foundList>, 200);
+  });
+  app.openapi(routes.story, async (c) => {
+    const story = await source.story(c.req.valid("param").id, { dialogue: c.req.valid("query").dialogue === "1" });
+    if ("fault" in story) throw faultOf(story as unknown as Fault);
+    return c.json(as<typeof schemas.story>(story), 200);
+  });
+}
+
+function faultOf({ fault, unavailable }: Fault): Problem {
+  return new Problem(unavailable ? "unavailable" : "not-found", sentence(fault));
 }
 
 function addSession(app: OpenAPIHono<AdminEnvironment>, { identities }: ApiDeps): void {

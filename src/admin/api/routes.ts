@@ -112,6 +112,51 @@ export const remove = createRoute({
   request: { params: schemas.targetParam, query: noQuery },
   responses: { 200: json(schemas.changed, "It is removed"), ...ANY, ...NOT_FOUND, ...UNCHANGED },
 });
+function word(description: string) {
+  return z.string().min(1).max(320).optional().openapi({ description });
+}
+
+const findQuery = z.strictObject({
+  q: z.string().max(1_000).optional().openapi({
+    description:
+      "Words: each matches an address, a domain, a Message-ID, an id, a peer, a login or a reply; `*` stands for any text",
+  }),
+  from: word("Of the sender; `<>` is the null sender"),
+  to: word("Of a recipient"),
+  domain: word("Of the sender or a recipient"),
+  messageId: word("The field Message-ID"),
+  id: word("Of a message, an envelope, a session or a refusal"),
+  peer: word("Address of the client"),
+  login: word("Who had logged in"),
+  reply: word("A part of what was answered"),
+  outcome: word("What became of it"),
+  since: word("RFC 3339, or 2h, 3d, today; without it the last 30 days are searched"),
+  until: word("As `since`"),
+  limit: schemas.limitOf({ usual: 50, most: MAX_PAGE_ROWS }),
+  before: z.string().max(200).optional().openapi({ description: "`next` of the page before" }),
+});
+
+export const messages = createRoute({
+  method: "get",
+  path: path("messages"),
+  summary: "Messages and refusals of the history, newest first, as smtpctl find",
+  security,
+  request: { query: findQuery },
+  responses: { 200: json(schemas.foundList, "A page"), ...ANY, 404: problem("No history is kept") },
+});
+export const story = createRoute({
+  method: "get",
+  path: path("messages/{id}"),
+  summary: "The story of a message, an envelope, a session or a refusal, as smtpctl story",
+  security,
+  request: {
+    params: z.object({ id: z.string().min(1).max(1_000).openapi({ param: { name: "id", in: "path" } }) }),
+    query: z.strictObject({
+      dialogue: z.enum(["0", "1"]).default("0").openapi({ description: "1: with what client and server said" }),
+    }),
+  },
+  responses: { 200: json(schemas.story, "The story"), ...ANY, ...NOT_FOUND },
+});
 export const lanes = read("lanes", "What waits, by user or destination, and why", schemas.laneList);
 export const hosts = read("hosts", "The hosts that mail is relayed to", schemas.hostList);
 export const sessions = createRoute({

@@ -1,6 +1,7 @@
 /** The answers of the API, as schemas: the description of the API follows from them, and a test checks all answers by them. Names stay as they are. */
 
 import { z } from "@hono/zod-openapi";
+import { HISTORY_OUTCOMES } from "../../protocol/history.ts";
 
 // Compiling schemas saves little here, and takes eval.
 z.config({ jitless: true });
@@ -202,6 +203,62 @@ export const loginState = z.object({
   name: maybeText.openapi({ description: "Of the token; null for nobody" }),
   csrf: maybeText.openapi({ description: "For the field X-CSRF-Token; null without a session" }),
 }).openapi("Session");
+
+export const found = z.object({
+  id: text.openapi({ description: "Of the message; of the session where it brought none" }),
+  session: maybeText,
+  at: time,
+  lastAt: time,
+  from: maybeText.openapi({ description: "`<>` for the null sender" }),
+  to: z.array(text).openapi({ description: "The first 10" }),
+  rcpts: count,
+  peer: maybeText,
+  login: maybeText,
+  messageId: maybeText,
+  bytes: count,
+  outcome: z.enum(HISTORY_OUTCOMES),
+  reply: maybeText,
+  replyClass: maybeText,
+}).openapi("FoundMessage");
+export const foundList = z.object({
+  items: z.array(found),
+  next: maybeText.openapi({ description: "Opaque: `before` of the next page; null on the last" }),
+  stopped: z.boolean().openapi({
+    description: "The search ended before all was looked at: narrow it, or go on at `next`",
+  }),
+  notes: z.array(text).openapi({ description: "What is wrong with the history" }),
+}).openapi("FoundMessageList");
+
+const level = z.enum(["ok", "info", "warn", "bad"]);
+export const story = z.object({
+  id: text,
+  headline: text.openapi({ description: "The reason first, in one sentence" }),
+  level,
+  facts: z.object({
+    message: maybeText,
+    session: maybeText,
+    from: maybeText,
+    to: z.array(text),
+    recipients: count,
+    peer: maybeText,
+    login: maybeText,
+    messageId: maybeText,
+    bytes: count.nullable(),
+    firstAt: maybeTime,
+    lastAt: maybeTime,
+  }),
+  lines: z.array(z.object({ at: time, kind: text, level, text: text, detail: z.array(text) })),
+  now: z.array(text).openapi({ description: "How it stands in the queue" }),
+  notes: z.array(text),
+  events: z.array(z.object({ at: time, isolate: text, event: z.looseObject({ type: text }) })),
+  dialogue: z.array(z.object({
+    session: text,
+    side: text,
+    at: time,
+    before: count.openapi({ description: "Lines that are not kept" }),
+    lines: z.array(z.object({ ms: z.number(), from: text, text: text })),
+  })).optional(),
+}).openapi("Story");
 
 /** Of requests. */
 export const envelopeParam = z.object({
