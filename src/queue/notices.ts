@@ -84,7 +84,8 @@ export class Notices {
 
   /** Where a notice goes by the rules. The envelopes of what smtp brings are checked like this too. Rejects when lookup cannot be asked. */
   async expand(order: NoticeOrder): Promise<Expansion> {
-    const { result } = await this.#lookup.ask<"expanded">({ type: "expand", tls: false, ...order });
+    const explain = this.#queue.observer.recording === true ? { explain: true } : {};
+    const { result } = await this.#lookup.ask<"expanded">({ type: "expand", tls: false, ...order, ...explain });
     const sound = !result.ok || result.targets.every((target, index) => {
       return this.#queue.mac.verify({ ...order, ...target, internal: result.internal[index] ?? false }, target.mac);
     });

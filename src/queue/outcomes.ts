@@ -128,14 +128,22 @@ function finish(queue: QueueState, { envelope, disposition, dsn, erase }: Applie
     queue.recent.addEnvelope(rowOf(dsn.id), freshEnvelope(dsn));
     queue.enqueued(dsn);
     queue.tally.add("queue.bounce");
-    const { kind } = dsn.bounce!;
+    const { kind, status } = dsn.bounce!;
+    if (queue.observer.recording === true) {
+      const about = { envelope: envelope.id, rcpt: envelope.dest };
+      queue.emit({ type: "queue-dsn-asked", ...about, request: dsn.id, kind, status });
+    }
     queue.info(`queue: ${kind} notice ${dsn.id} for ${envelope.id}, to ${formatPath(envelope.sender)}`);
   }
   if (disposition.remove) queue.recent.removeEnvelope(row);
   else queue.recent.setState(row, disposition.state!);
   if (disposition.remove) traceRemoved(queue, envelope.id);
   if (erase) queue.erase(row.message);
-  if (disposition.silent !== null) queue.warn(silence(envelope, disposition.silent));
+  if (disposition.silent === null) return;
+  if (queue.observer.recording === true) {
+    queue.emit({ type: "queue-dsn-dropped", envelope: envelope.id, reason: disposition.silent });
+  }
+  queue.warn(silence(envelope, disposition.silent));
 }
 
 /** Returns the log line of a failure for which there is no DSN. */

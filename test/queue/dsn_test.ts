@@ -3,6 +3,9 @@
 import assert from "node:assert/strict";
 import { type EnvelopeContent, messageOf, NO_DSN, type Outcome } from "../../src/envelope/mod.ts";
 import PostalMime from "postal-mime";
+import type { DsnEvent } from "../../src/events/mod.ts";
+import { compileTable } from "../../src/protocol/check.ts";
+import { EVENTS } from "../../src/protocol/events.ts";
 import type { Expansion } from "../../src/protocol/mod.ts";
 import { composeDsn, type Dsn, headerSection } from "../../src/queue/dsn/compose.ts";
 import {
@@ -15,6 +18,8 @@ import {
   open,
   openQueue,
   type QueueHarness,
+  SENDER,
+  SETTINGS,
   text,
   ticketsOf,
   typed,
@@ -334,5 +339,71 @@ Deno.test("failed and delayed bounces of one message are two notices", async () 
     const kinds = logged(harness).flatMap((line) => /^queue: (\w+) notice \w{16} about /.exec(line)?.[1] ?? []);
     assert.deepEqual(kinds.sort(), ["delayed", "failed"]);
     assert.equal((await list(harness)).length, 3);
+  });
+});
+
+/** What the history is told; each passes the door to control. */
+function recorded({ events }: QueueHarness): DsnEvent[] {
+  const door = compileTable(EVENTS.queue);
+  return events.flatMap((event) => {
+    if (!event.type.startsWith("queue-dsn-")) return [];
+    assert.equal(door.get(event.type)!(event), null, event.type);
+    return [event as DsnEvent];
+  });
+}
+const RECORDING = { shared: { ...SETTINGS, recording: true } } as const;
+
+Deno.test("the history is told of the request for a notice, and of the notice, which name each other and the message", async () => {
+  await withQueue(async (harness) => {
+    const envelopes = await enqueue(harness, original, {}, { dest: { local: "eve", domain: "example.org" } });
+    const routed = {
+      address: "alice@example.net",
+      how: "recipient",
+      rule: null,
+      result: "action",
+      children: [],
+    } as const;
+    const { ids, question } = await bounce(harness, envelopes, { ...toAlice, routed });
+    assert.equal(question.explain, true);
+    const [ticket] = await ticketsOf(harness);
+    const [first, second, written, ...more] = recorded(harness);
+    assert.deepEqual(more, []);
+    const asked = [first!, second!].map((event) => event.type === "queue-dsn-asked" ? event : assert.fail());
+    assert.deepEqual(asked.map(({ envelope }) => envelope), envelopes.map(({ id }) => id));
+    assert.deepEqual(asked.map(({ request }) => request).sort(), [...ids].sort());
+    const status = { class: 5, code: "1.1" };
+    assert.deepEqual([asked[1]!.kind, asked[1]!.rcpt.local, asked[1]!.status], ["failed", "eve", status]);
+    assert.ok(written?.type === "queue-dsn-written" && written.bytes > 500);
+    const { message, dsn, requests, rcpts, to, kind, envelopes: own } = written;
+    assert.deepEqual([message, dsn, kind, to], [messageOf(envelopes[0]!.id), messageOf(ticket!.id), "failed", SENDER]);
+    assert.deepEqual([[...requests].sort(), rcpts.map(({ local }) => local).sort()], [[...ids].sort(), ["bob", "eve"]]);
+    assert.deepEqual([own.map(({ id, action }) => [id, action]), written.routed], [[[ticket!.id, "out"]], routed]);
+  }, RECORDING);
+});
+
+Deno.test("the history is told of notices that nobody gets", async () => {
+  await withQueue(async (harness) => {
+    await bounce(harness, await enqueue(harness), { ok: false, code: 550, text: "5.1.1 Nobody" });
+    await harness.scheduler.next(typed("settled"));
+    assert.deepEqual(recorded(harness).map((one) => one.type === "queue-dsn-dropped" ? one.reason : ""), [
+      "",
+      "550 5.1.1 Nobody",
+    ]);
+  }, RECORDING);
+  await withQueue(async (harness) => {
+    const [content] = await enqueue(harness, undefined, { sender: null });
+    const outcome: Outcome = { result: "permfail", text: "550 no", status: { class: 5, code: "1.1" } };
+    harness.delivery.send({ type: "outcome", id: content!.id, outcome });
+    await harness.scheduler.next(typed("settled"));
+    const reason = "no return path";
+    assert.deepEqual(recorded(harness), [{ type: "queue-dsn-dropped", envelope: content!.id, reason }]);
+  }, RECORDING);
+});
+
+Deno.test("without a history nobody is told of notices but by the log, and no tree is drawn", async () => {
+  await withQueue(async (harness) => {
+    const { question } = await bounce(harness, await enqueue(harness), toAlice);
+    await ticketsOf(harness);
+    assert.deepEqual([recorded(harness), "explain" in question], [[], false]);
   });
 });

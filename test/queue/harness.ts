@@ -158,6 +158,7 @@ export async function openQueue(
     serve: (name, welcome) => void served.set(name, welcome as never),
     traces: () => false,
     verbose: false,
+    recording: settings.shared.recording === true,
     onstop: () => {},
   };
   const ended = Promise.withResolvers<unknown>();
@@ -220,9 +221,12 @@ export async function openQueue(
 }
 
 /** Runs a test with a queue on a fresh folder. */
-export async function withQueue(test: (harness: QueueHarness, spool: string) => Promise<void>): Promise<void> {
+export async function withQueue(
+  test: (harness: QueueHarness, spool: string) => Promise<void>,
+  more: Partial<QueueSettings> = {},
+): Promise<void> {
   const spool = await Deno.makeTempDir();
-  const harness = await openQueue(spool);
+  const harness = await openQueue(spool, more);
   try {
     await test(harness, spool);
   } finally {

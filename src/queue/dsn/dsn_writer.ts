@@ -11,15 +11,17 @@ import {
   type Handling,
   hex8,
   isAscii,
+  type Mailbox,
   type MessageId,
   type MessageNumber,
   messageNumber,
   messageOf,
   NO_DSN,
   random32,
+  type Routed,
   rowOf,
 } from "../../envelope/mod.ts";
-import { logTrace, systemReason } from "../../events/mod.ts";
+import { type DsnEvent, logTrace, MAX_LISTED_PARTS, systemReason } from "../../events/mod.ts";
 import type { Expansion } from "../../protocol/mod.ts";
 import { composeDsn, headerSection } from "./compose.ts";
 import { Damaged } from "../store/records.ts";
@@ -87,7 +89,7 @@ export class DsnWriter {
     await this.#enqueue(group, order, expansion);
   }
 
-  async #enqueue(group: readonly Envelope[], order: NoticeOrder, { targets, grant }: Expanded): Promise<void> {
+  async #enqueue(group: readonly Envelope[], order: NoticeOrder, { targets, grant, routed }: Expanded): Promise<void> {
     const queue = this.#queue, { store } = queue;
     const { message } = order, original = messageNumber(group[0]!.id);
     const text = await this.#compose(group, message);
@@ -113,6 +115,9 @@ export class DsnWriter {
         queue.tally.add("bounce.envelope", group.length);
         if (queue.observer.traces("bounce")) traceWritten(queue, group, message);
         logWritten(queue, group, envelopes);
+        if (queue.observer.recording === true) {
+          queue.emit(writtenEvent(group, envelopes, { to: order.rcpt, bytes: text.length, routed }));
+        }
       },
       failed: () => {
         for (const each of group) queue.settled(each.id, { again: true });
@@ -227,6 +232,9 @@ export class DsnWriter {
         if (erase) queue.erase(message);
         this.#free(group);
         for (const { id, bounce, sender, dest } of group) {
+          if (queue.observer.recording === true) {
+            queue.emit({ type: "queue-dsn-dropped", envelope: id, reason: errorLine(reason) });
+          }
           queue.warn(
             `queue: the ${bounce!.kind} notice for message ${messageOf(id)}, to ${formatPath(sender)} about ` +
               `${formatPath(dest)}, is dropped: ${errorLine(reason)}`,
@@ -248,6 +256,29 @@ function logWritten(queue: QueueState, group: readonly Envelope[], written: read
   for (const { bounce, sender, dest, id } of group) {
     queue.info(`queue: ${bounce!.kind} notice ${id} about ${formatPath(dest)} goes to ${formatPath(sender)} as ${ids}`);
   }
+}
+
+/** What the history is told of a notice that is on stable storage: what it is about, and what it is itself. */
+function writtenEvent(
+  group: readonly Envelope[],
+  written: readonly EnvelopeContent[],
+  { to, bytes, routed }: { readonly to: Mailbox; readonly bytes: number; readonly routed: Routed | undefined },
+): DsnEvent {
+  const about = group.slice(0, MAX_LISTED_PARTS);
+  return {
+    type: "queue-dsn-written",
+    message: messageOf(group[0]!.id),
+    requests: about.map(({ id }) => id),
+    kind: group[0]!.bounce!.kind,
+    rcpts: about.map(({ dest }) => dest),
+    dsn: messageOf(written[0]!.id),
+    to,
+    bytes,
+    envelopes: written.slice(0, MAX_LISTED_PARTS).map(({ id, rcpt, dest, agent, action, user }) => {
+      return { id, rcpt, dest, agent, action, ...(user === undefined ? {} : { user }) };
+    }),
+    ...(routed === undefined ? {} : { routed }),
+  };
 }
 
 function traceWritten(queue: QueueState, group: readonly Envelope[], dsn: MessageId): void {
