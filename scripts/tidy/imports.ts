@@ -29,6 +29,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
     "src/login",
     "src/signer",
     "src/acme",
+    "src/history",
     "src/advice",
     "src/checkup",
   ],

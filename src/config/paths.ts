@@ -24,6 +24,11 @@ export function spoolPath(env: Environment): string {
   return env.get("SMTPD_SPOOL") || MACHINE_SPOOL;
 }
 
+/** Folder of the history, in that of the queue. */
+export function historyPath(env: Environment): string {
+  return `${spoolPath(env)}/history`;
+}
+
 /** Returns whether the queue is this machine's own: no `SMTPD_SPOOL` names another folder, as trials and tests do. */
 export function isMachineSpool(env: Environment): boolean {
   return builtin("node:path").resolve(spoolPath(env)) === MACHINE_SPOOL;

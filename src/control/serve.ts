@@ -7,7 +7,7 @@ import type { ControlToMain, Peer } from "../protocol/mod.ts";
 import { attributed, REPORTERS } from "../protocol/events.ts";
 import { isolateName } from "../protocol/roles.ts";
 import { ADMIN_LISTENER } from "../protocol/main.ts";
-import { Caller, type Isolate, PeerGone } from "../isolate/mod.ts";
+import { Caller, type Isolate } from "../isolate/mod.ts";
 import { adoptSocket } from "../sockets/mod.ts";
 import { startAdminServer } from "./admin_server.ts";
 import { adminSource, type AdminSourceDeps, Outcomes } from "./admin_source.ts";
@@ -16,10 +16,10 @@ import type { Activity } from "./activity.ts";
 import { classified } from "./classified.ts";
 import type { MainCaller } from "./main_caller.ts";
 import { ControlRequests } from "./requests.ts";
-import type { HistoryCaller } from "./history_requests.ts";
 import { EventFlow } from "./flow.ts";
 import { Logbook, type LogOutput, outputsOf } from "./logbook.ts";
 import { OpenSessions } from "./open_sessions.ts";
+import { HistoryDoor, type HistoryRecorder, recordHistory } from "./recorder.ts";
 import { Ordering } from "./ordering.ts";
 import { ControlSessions } from "./sessions.ts";
 import { systemClock } from "../clock.ts";
@@ -34,7 +34,7 @@ export function serveControl(isolate: Isolate<"control">): void {
   isolate.onsettings = (changes) => {
     if (changes.log !== undefined) logbook.redirect(outputs());
   };
-  const history: HistoryCaller = { ask: () => Promise.reject(new PeerGone()) };
+  const history = new HistoryDoor(isolate.ask("control-history"));
   const requests = new ControlRequests(isolate, { main, history }, stats, log);
   const sessions = new ControlSessions({
     uid: isolate.settings.uid,
@@ -42,9 +42,10 @@ export function serveControl(isolate: Isolate<"control">): void {
     answer: (request) => requests.answer(request),
     oncount: (open) => stats.set("control.session", open),
   });
+  const recorder = recordHistory({ isolate, history, stats, log });
   // The events of this isolate itself pass no door.
   const books: Books = {
-    ...{ isolate, stats, logbook, activity: requests.activity },
+    ...{ isolate, stats, logbook, activity: requests.activity, recorder },
     sessions: new OpenSessions(() => systemClock.now()),
     outcomes: new Outcomes(),
   };
@@ -99,6 +100,7 @@ export function serveControl(isolate: Isolate<"control">): void {
     admin.close();
     ordering.flush();
     logbook.flush();
+    return recorder.flush();
   };
 }
 
@@ -110,6 +112,7 @@ interface Books {
   readonly activity: Activity;
   readonly sessions: OpenSessions;
   readonly outcomes: Outcomes;
+  readonly recorder: HistoryRecorder;
 }
 
 /** Returns what ends it. */
@@ -125,7 +128,7 @@ function checkEveryDay(requests: ControlRequests, log: (level: LogLevel, text: s
 
 /** One event: counted always, logged when its level is enabled. A malformed one must not take the log down. */
 function take(
-  { isolate, stats, logbook, activity, sessions, outcomes }: Books,
+  { isolate, stats, logbook, activity, sessions, outcomes, recorder }: Books,
   reported: Event,
   { peer, name }: { readonly peer: number; readonly name: string },
 ): void {
@@ -135,6 +138,7 @@ function take(
     activity.observe(event);
     if (isolate.settings.admin.length > 0) sessions.observe(event, peer);
     outcomes.observe(event);
+    recorder.take(event, name);
     if (event.type === "count" || event.type === "gauge") {
       if (!isolate.traces("stat")) return;
       const trace = statTrace(event);

@@ -882,7 +882,9 @@ function placeOf(listener: Listener): Place {
 }
 
 /** How many isolates there are of the roles whose number depends on the machine or on the config. */
-function countsFor({ privileged, filter, lookup, signer, acme }: Settings): Readonly<Record<PlannedCount, number>> {
+function countsFor(
+  { privileged, filter, lookup, signer, acme, history }: Settings,
+): Readonly<Record<PlannedCount, number>> {
   return {
     "per-core": navigator.hardwareConcurrency,
     "local-delivery": Object.keys(privileged.actions).length > 0 ? 1 : 0,
@@ -890,6 +892,7 @@ function countsFor({ privileged, filter, lookup, signer, acme }: Settings): Read
     logins: lookup.authTables.length > 0 ? 1 : 0,
     signing: signer.keys.length > 0 ? 1 : 0,
     acme: acme.certificates.length > 0 ? 1 : 0,
+    history: history.policy === null ? 0 : 1,
   };
 }
 

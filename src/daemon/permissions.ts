@@ -26,6 +26,8 @@ const TABLE: Table = {
   lookup: (settings) => ({ read: lookupFiles(settings), net: resolverGrants(settings.resolver) }),
   /** Reads and writes the spool only, and sees how full its disk is. No net: what is in it cannot be sent anywhere from here. */
   queue: (settings) => ({ read: [settings.spool], write: [settings.spool], sys: ["statfs"] }),
+  /** Reads and writes the files of the history only, and sees how full their disk is: room is left to the queue. */
+  history: ({ folder }) => ({ read: [folder], write: [folder], sys: ["statfs"] }),
   /** Decides when; touches nothing. */
   scheduler: () => ({}),
   /** Must reach any host that mail is for but this one, whose addresses it may know. Sees no disk: bodies come from the queue. */

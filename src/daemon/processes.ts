@@ -68,10 +68,10 @@ export function processPlans(
       read: [
         ...RUNTIME_FILES,
         ...programFiles(runtime.denoDir),
-        ...withCompanions(paths(granted.read)),
+        ...outermost(withCompanions(paths(granted.read))),
       ],
       execute: [runtime.program, ...LIBRARY_FOLDERS],
-      write: paths(granted.write),
+      write: outermost(paths(granted.write)),
       tcp: traits.network === "own" ? "none" : "connect",
       seccomp: { internet: traits.network === "connect", unix: false, listen: false, exec: false },
     };
@@ -118,6 +118,11 @@ export function protectCaches(env: Environment, warn: (text: string) => void): v
   } catch (error) {
     warn(`warn: the runtime's caches in ${denoDir} stay open to write: ${(error as Error).message}`);
   }
+}
+
+/** Without what lies in a folder that is named as well: that of the history is made when it is needed. */
+function outermost(all: readonly string[]): string[] {
+  return all.filter((path) => !all.some((other) => other !== path && path.startsWith(`${other}/`)));
 }
 
 /** What several isolates may do, each by itself, together. */

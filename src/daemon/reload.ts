@@ -92,6 +92,7 @@ const IN_PLACE = [
   "privileged",
   "delivery",
   "acme",
+  "history",
   "control",
 ] as const satisfies readonly Role[];
 

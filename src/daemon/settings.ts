@@ -7,7 +7,7 @@ import { adminPlace } from "../config/admin.ts";
 import type { Action, Config, Environment, FilterStep, LocalAction, RelayAction, RelayLimits } from "../config/mod.ts";
 import { testOf } from "../config/filter_condition.ts";
 import { limitsFor } from "../config/limits.ts";
-import { mailDirectory, spoolPath, VERSION } from "../config/paths.ts";
+import { historyPath, mailDirectory, spoolPath, VERSION } from "../config/paths.ts";
 import { MAC_KEY_OCTETS, type SrsKeys } from "../mac/mod.ts";
 import type {
   AcmeCertificate,
@@ -120,6 +120,12 @@ export function cutSettings(config: Config, around: Surroundings): Settings {
       ...cutKeys(around.signing ?? []).signer,
       signingMacKey: common.signingMacKey,
       libcrypto: signs(around) ? libcryptoPath() : null,
+    },
+    history: {
+      shared: reporting,
+      policy: config.history,
+      folder: historyPath(around.env),
+      reserve: config.queue.reserve,
     },
     acme: { shared: reporting, certificates: around.acme ?? [] },
     control: controlSettings(common),

@@ -5,7 +5,7 @@
  */
 
 /** Isolates that report statistics of their own. */
-export type MetricReporter = "queue" | "scheduler" | "relay" | "delivery" | "acme";
+export type MetricReporter = "queue" | "scheduler" | "relay" | "delivery" | "acme" | "history";
 
 export interface Metric {
   /** A counter only grows while the daemon runs; a gauge may fall. */
@@ -35,6 +35,9 @@ export const METRICS = {
   "dkim.signed": counter("Messages and notices that were signed."),
   "dkim.unsigned": counter("Messages and notices that went through an action with dkim without a signature."),
   "dmarc.report": counter("Aggregate reports of DMARC that were written.", "queue"),
+  "history.left-out": counter("Events that could not be recorded in the history."),
+  "history.message": gauge("Messages in the history.", "history"),
+  "history.size": gauge("Octets of the history on the disk.", "history"),
   "mda.envelope": gauge("Envelopes that local delivery has in hand.", "delivery"),
   "mda.pending": gauge("Local deliveries that wait for a free place.", "delivery"),
   "mda.running": gauge("Local deliveries under way.", "delivery"),

@@ -12,6 +12,7 @@ import type { Door, OwnSide } from "./door.ts";
 import { EVENT_DOORS } from "./events.ts";
 import { FILES } from "./files.ts";
 import { SESSION_FILTER } from "./filters.ts";
+import { CONTROL_HISTORY } from "./history.ts";
 import { LOOKUP_LOGIN } from "./login.ts";
 import { DELIVERY_LOOKUP, PRIVILEGED_LOOKUP, QUEUE_LOOKUP, RELAY_LOOKUP, SMTP_LOOKUP } from "./lookup.ts";
 import { LOOKUP_MAIN } from "./lookup_main.ts";
@@ -63,6 +64,8 @@ export const DOORS = {
   "control-scheduler": CONTROL_SCHEDULER,
   "control-relay": CONTROL_RELAY,
   "control-lookup": CONTROL_LOOKUP,
+  /** What is recorded of messages, and what is asked about it. */
+  "control-history": CONTROL_HISTORY,
   /** Connections, files and programs for certificates that are obtained. */
   "acme-main": ACME_MAIN,
   /** What only main may do, or may find out: see main.ts. */

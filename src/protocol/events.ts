@@ -206,6 +206,7 @@ export const EVENTS = {
   login: TEXTS,
   signer: TEXTS,
   acme: { ...TEXTS, ...counters("acme"), ...gauges("acme") },
+  history: { ...TEXTS, ...gauges("history") },
 } as const satisfies Readonly<Record<string, { readonly [T in Event["type"]]?: EventFields<T> }>>;
 
 /** Roles that report to control. */
@@ -244,6 +245,7 @@ const OWNERS: readonly (readonly [RegExp, readonly Reporter[]])[] = [
   [/^lookup: /, ["lookup"]],
   [/^signer: /, ["signer"]],
   [/^acme: /, ["acme"]],
+  [/^history: /, ["history"]],
   [/^(?:control|admin|isolate)[: ]/, []],
 ];
 /** Roles that meet strangers: a line of theirs that does not say so begins with their name. */

@@ -24,8 +24,8 @@ export const PROCESSES = {
   front: { user: "smtpd", roles: ["smtp", "login", "control"], network: "own" },
   /** Talks to other hosts. */
   out: { user: "smtpd", roles: ["relay", "lookup", "acme"], network: "connect" },
-  /** Keeps the mail, and the keys that sign it. */
-  vault: { user: "smtpq", roles: ["queue", "scheduler", "signer"], network: "own" },
+  /** Keeps the mail, the keys that sign it, and the history. */
+  vault: { user: "smtpq", roles: ["queue", "scheduler", "signer", "history"], network: "own" },
 } as const satisfies Readonly<Record<string, ProcessTraits>>;
 
 export type ProcessName = keyof typeof PROCESSES;

@@ -6,8 +6,8 @@
 
 /** How many isolates a role has at start: one, none before it is asked for, or what the plan of the system says under that word. */
 export type RoleCount = "one" | "on-demand" | PlannedCount;
-/** `per-core`: smtp; `local-delivery`, `programs`, `logins`, `signing`, `acme`: 1 where the config has such a thing, else 0. */
-export type PlannedCount = "per-core" | "local-delivery" | "programs" | "logins" | "signing" | "acme";
+/** `per-core`: smtp; `local-delivery`, `programs`, `logins`, `signing`, `acme`, `history`: 1 where the config has such a thing, else 0. */
+export type PlannedCount = "per-core" | "local-delivery" | "programs" | "logins" | "signing" | "acme" | "history";
 
 /** What the supervisor has to know of a role. */
 export interface RoleTraits {
@@ -38,6 +38,8 @@ const RELAY_STOP_MS = 8_000;
 export const ROLES = {
   // It writes the log, and stands still while a reader of that does, such as a terminal that is paused.
   control: { count: "one", stopOrder: 6 },
+  // Control gives it the last events when it stops.
+  history: { count: "history", stopOrder: 7 },
   // It reads large tables in turns of milliseconds. Those that it reads in one go, of passwd(5) and of makemap, take a few seconds with a million lines.
   lookup: { count: "one", stopOrder: 5, silentLooks: SHORT_SILENT_LOOKS },
   // It may have a large database to repair; later it stands still as long as the disk does, for which another isolate is no remedy.

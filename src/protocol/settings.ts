@@ -346,8 +346,10 @@ export interface AcmeSettings {
 }
 
 /** What the history is kept in, and how much of it. */
-export interface HistorySettings extends Omit<HistoryPolicy, "refs"> {
+export interface HistorySettings {
   readonly shared: SharedSettings;
+  /** Null: nothing is recorded. */
+  readonly policy: HistoryPolicy | null;
   /** Folder of its files. */
   readonly folder: string;
   /** Free space that it leaves to the queue on the disk that both lie on. */
@@ -388,5 +390,6 @@ export interface Settings {
   login: LoginSettings;
   signer: SignerSettings;
   acme: AcmeSettings;
+  history: HistorySettings;
   control: ControlSettings;
 }

@@ -60,6 +60,9 @@ const PAYLOADS: Readonly<Record<string, () => Payload>> = {
   "not asked of lookup": () => ({ message: [{ type: "tested", call: 123_456_789, found: true }] }),
   "not asked of scheduler": () => ({ message: [{ type: "paused", call: 123_456_789, changed: true }] }),
   "not asked of signer": () => ({ message: [{ type: "signed", call: 123_456_789, signature: new Uint8Array(1) }] }),
+  "not asked of history": () => ({
+    message: [{ type: "story", call: 123_456_789, events: [], truncated: false }],
+  }),
   // Well-formed: only the signer can see what is wrong with it.
   "a signature for what nobody let out": () => ({
     message: [{

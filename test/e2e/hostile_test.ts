@@ -86,6 +86,8 @@ const ROWS: readonly Row[] = [
   row("queue", "main", "another's request to main", /what isolate queue said: a post may not come from there/),
   row("delivery", "main", "pong of no ping", /main refuses what isolate delivery said: pong: it was not asked/),
   row("acme", "acme-control", "another's event", /a message of the type "queue-remove" may not/),
+  row("history", "history-control", "another's event", /a message of the type "queue-remove" may not/),
+  row("history", "control-history", "not asked of history", /story answers a question that was not asked/),
   row("acme", "main", "another's request to main", /what isolate acme said: .*"stop" may not come from there/),
   row("scheduler", "main", "a false word", /main refuses what isolate scheduler said: refused: there is no such door/),
 ];
@@ -97,12 +99,12 @@ const FLOODS: readonly Row[] = [
   row("lookup", "main", "the same word over and over", /lookup said: more than 100 messages per second come/),
 ];
 
-/** The login isolate only stands where a listener asks for AUTH, the signer where there are keys, and acme where it obtains certificates. */
+/** The login isolate only stands where a listener asks for AUTH, the signer where there are keys, acme where it obtains certificates, and the history where it is wanted. */
 function config(daemon: { port: number; mail: string; folder: string }): string {
   const key = `${daemon.folder}/dkim.pem`;
   const { privateKey } = generateKeyPairSync("ed25519");
   Deno.writeTextFileSync(key, privateKey.export({ type: "pkcs8", format: "pem" }) as string, { mode: 0o600 });
-  return `pki "mx.example.org" acme "https://127.0.0.1:1/directory"\ntable users { "u" = "x" }\ndkim "${DOMAIN}" selector "s" key "${key}"\naction "out" relay dkim\n` +
+  return `history keep 1d\npki "mx.example.org" acme "https://127.0.0.1:1/directory"\ntable users { "u" = "x" }\ndkim "${DOMAIN}" selector "s" key "${key}"\naction "out" relay dkim\n` +
     maildirConfig(daemon).replace(/^(listen on 127.*)$/m, "$1 auth-optional <users>");
 }
 

@@ -26,7 +26,13 @@ function copyProgram(): string {
     Deno.writeTextFileSync(join(folder, path.split("/").at(-1)!), text);
   };
   for (const { name } of Deno.readDirSync(join(PROJECT, "test/e2e/redteam"))) copy(`test/e2e/redteam/${name}`);
-  const more = ["kernel/attempts.ts", "isolate/hostile_messages.ts", "isolate/samples.ts", "ids.ts"];
+  const more = [
+    "kernel/attempts.ts",
+    "isolate/hostile_messages.ts",
+    "isolate/samples.ts",
+    "isolate/event_details.ts",
+    "ids.ts",
+  ];
   for (const path of more) copy(`test/${path}`);
   return folder;
 }

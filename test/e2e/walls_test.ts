@@ -24,12 +24,12 @@ import { HAS_WALLS, textOf, type Walled, withWalled } from "./walled_daemon.ts";
 const ignore = !HAS_WALLS;
 const EPERM = 1, ENOENT = 2, EBADF = 9, EACCES = 13, EINVAL = 22, ENOSYS = 38;
 
-/** The login isolate stands only where a listener asks for AUTH, the signer where there are keys, acme where it obtains certificates; relay has a rule. */
+/** The login isolate stands only where a listener asks for AUTH, the signer where there are keys, acme where it obtains certificates; the history where it is wanted; relay has a rule. */
 function config(daemon: { port: number; mail: string; folder: string }): string {
   const key = `${daemon.folder}/dkim.pem`;
   const { privateKey } = generateKeyPairSync("ed25519");
   Deno.writeTextFileSync(key, privateKey.export({ type: "pkcs8", format: "pem" }) as string, { mode: 0o600 });
-  return `pki "mx.example.org" acme "https://127.0.0.1:1/directory"\ntable users { "u" = "x" }\ndkim "${DOMAIN}" selector "s" key "${key}"\n` +
+  return `history keep 1d\npki "mx.example.org" acme "https://127.0.0.1:1/directory"\ntable users { "u" = "x" }\ndkim "${DOMAIN}" selector "s" key "${key}"\n` +
     maildirConfig(daemon).replace(/^(listen on 127.*)$/m, "$1 auth-optional <users>") +
     `action "out" relay host smtp://127.0.0.1:${freePort()}\nmatch from any for domain "relay.test" action "out"\n`;
 }

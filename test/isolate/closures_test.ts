@@ -35,6 +35,7 @@ const LOADED: Readonly<Record<Role, readonly string[]>> = {
   file: ["delivery"],
   forward: ["delivery"],
   filter: ["programs"],
+  history: ["history"],
   login: ["login", "sasl"],
   acme: ["acme", "config/protocols.ts", "tls"],
   signer: ["bounded_map.ts", "mac", "mail_auth", "net", "signer"],

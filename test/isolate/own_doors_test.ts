@@ -10,6 +10,7 @@ import { PRIVILEGED_DOORS } from "../../src/protocol/isolates/privileged.ts";
 import { FILE_DOORS } from "../../src/protocol/isolates/file.ts";
 import { FILTER_DOORS } from "../../src/protocol/isolates/filter.ts";
 import { FORWARD_DOORS } from "../../src/protocol/isolates/forward.ts";
+import { HISTORY_DOORS } from "../../src/protocol/isolates/history.ts";
 import { LOGIN_DOORS } from "../../src/protocol/isolates/login.ts";
 import { LOOKUP_DOORS } from "../../src/protocol/isolates/lookup.ts";
 import { MAILBOX_DOORS } from "../../src/protocol/isolates/mailbox.ts";
@@ -36,6 +37,7 @@ const OWN: { readonly [R in Role]: OwnDoors<R> } = {
   login: LOGIN_DOORS,
   signer: SIGNER_DOORS,
   acme: ACME_DOORS,
+  history: HISTORY_DOORS,
   smtp: SMTP_DOORS,
 };
 

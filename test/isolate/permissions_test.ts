@@ -25,6 +25,7 @@ const ROLES: readonly Role[] = [
   "login",
   "signer",
   "acme",
+  "history",
   "control",
 ];
 
@@ -55,6 +56,8 @@ const ALLOWED: Readonly<Record<Role, readonly string[]>> = {
   login: [],
   // OpenSSL's RSA, where this machine has it. It is given up at start.
   acme: [],
+  // Its folder lies in the spool, of which it may touch nothing else: no probe lies there.
+  history: [],
   signer: libcrypto === undefined ? [] : ["use libcrypto"],
   control: [],
 };
@@ -138,7 +141,7 @@ async function probe(
   const supervisor = new Supervisor({
     settings: Object.fromEntries(ROLES.map((role) => [role, { ...settings[role], probe: targets }])) as never,
     grants: grantsFor(settings),
-    counts: { "per-core": 1, "local-delivery": 1, programs: 1, logins: 1, signing: 1, acme: 1 },
+    counts: { "per-core": 1, "local-delivery": 1, programs: 1, logins: 1, signing: 1, acme: 1, history: 1 },
     entry: () => new URL("./probe_worker.ts", import.meta.url),
     verbose: false,
     traces: [],

@@ -475,6 +475,56 @@ export const SAMPLES: {
       ],
     },
   },
+  "control-history": {
+    asks: {
+      record: [{ call: 1, events: '{"at":1,"isolate":"smtp-0","event":{"type":"relay-connected","session":"x"}}' }],
+      find: [
+        { call: 1, query: { words: [] }, limit: 1, before: "" },
+        {
+          call: 1,
+          query: {
+            ...{ words: ["a"], from: "<>", to: "@x.test", domain: "x.test", messageId: "m", id: ID, peer: "::1" },
+            ...{ login: "u", reply: "r*", outcome: "mixed", since: 0, until: 1 },
+          },
+          limit: 1000,
+          before: "1.2",
+        },
+      ],
+      story: [{ call: 1, id: ID }],
+      dialogue: [{ call: 1, id: ID }],
+      "history-state": [{ call: 1 }],
+    },
+    answers: {
+      recorded: [{ call: 1, leftOut: 0 }],
+      found: [{ call: 1, messages: [], next: null, more: false }, {
+        call: 1,
+        messages: [{
+          ...{ id: MESSAGE, session: SESSION, at: 1, lastAt: 1, from: null, to: ["a@x.test"], rcpts: 1, peer: "::1" },
+          ...{ login: "", messageId: "m", bytes: 1, outcome: "relayed", reply: "r", replyClass: "" },
+        }],
+        next: "1.2",
+        more: true,
+      }],
+      story: [
+        { call: 1, events: [], truncated: false },
+        {
+          call: 1,
+          events: [{ at: 1, isolate: "relay", event: { type: "relay-connected", session: SESSION } }],
+          truncated: true,
+        },
+      ],
+      dialogue: [{ call: 1, events: [], truncated: false }],
+      "history-state": [{
+        call: 1,
+        state: {
+          ...{ messages: 1, bytes: 1, segments: 1, oldestAt: 1, leftOut: 0, stopped: null, damaged: ["d"] },
+        },
+      }, {
+        call: 1,
+        state: { messages: 0, bytes: 0, segments: 0, oldestAt: null, leftOut: 0, stopped: "s", damaged: [] },
+      }],
+    },
+  },
   "control-lookup": {
     asks: { "update-table": [{ call: 1, table: "t" }], "table-faults": [{ call: 1 }] },
     answers: { updated: [{ call: 1, error: null }], "table-faults": [{ call: 1, faults: ["f"] }] },
@@ -688,6 +738,7 @@ export const SAMPLES: {
   },
   "filter-control": { asks: text, answers: {} },
   "login-control": { asks: text, answers: {} },
+  "history-control": { asks: { ...text, ...gauge("history.size") }, answers: {} },
   "signer-control": { asks: text, answers: {} },
   "acme-control": { asks: { ...text, ...count("acme.failure"), ...gauge("acme.expiry") }, answers: {} },
 };

@@ -4,6 +4,7 @@ import { CONTROL_LOOKUP, CONTROL_QUEUE, CONTROL_RELAY, CONTROL_SCHEDULER } from 
 import { answering, asking, type Door } from "../door.ts";
 import type { OwnDoors } from "../doors.ts";
 import { EVENT_DOORS, type EventDoors } from "../events.ts";
+import { CONTROL_HISTORY } from "../history.ts";
 import { CONTROL_MAIN } from "../main.ts";
 
 /** Of every role that reports. */
@@ -16,6 +17,7 @@ export const CONTROL_DOORS: OwnDoors<"control"> = {
   "control-scheduler": asking(CONTROL_SCHEDULER),
   "control-relay": asking(CONTROL_RELAY),
   "control-lookup": asking(CONTROL_LOOKUP),
+  "control-history": asking(CONTROL_HISTORY),
   "control-main": asking(CONTROL_MAIN),
   ...REPORTS,
 };

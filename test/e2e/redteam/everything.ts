@@ -81,6 +81,7 @@ const LAST: { readonly [N in Exclude<AskedDoor, SilentDoor>]: (known: Known, own
   "control-scheduler": () => ({ ...lastOf("control"), type: "states", ids: [] }),
   "control-relay": () => ({ ...lastOf("control"), type: "show", what: "routes" }),
   "control-lookup": () => ({ ...lastOf("control"), type: "table-faults" }),
+  "control-history": () => ({ ...lastOf("control"), type: "history-state" }),
   "control-main": () => ({ ...lastOf("control"), type: "isolates" }),
 };
 
