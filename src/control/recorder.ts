@@ -90,15 +90,16 @@ export class HistoryRecorder {
     this.#cancelSend?.();
     this.#cancelSend = null;
     if (this.#batch.length === 0) return;
-    if (!this.#deps.history.connected) {
-      if (this.#deps.recording()) this.#cancelSend = this.#deps.clock.after(SEND_MS, () => this.send());
-      else this.#batch = [];
+    const { connected } = this.#deps.history;
+    if (!connected && this.#deps.recording()) {
+      this.#cancelSend = this.#deps.clock.after(SEND_MS, () => this.send());
       return;
     }
     const events = this.#batch.length, chars = this.#batchChars;
     const text = this.#batch.join("\n");
     this.#batch = [];
     this.#batchChars = 0;
+    if (!connected) return;
     this.#sentChars += chars;
     this.#deps.history.request<"recorded">({ type: "record", events: text }, ({ leftOut }) => {
       this.#sentChars -= chars;
@@ -112,7 +113,7 @@ export class HistoryRecorder {
   /** Sends what has come, and resolves when the history has it. */
   async flush(): Promise<void> {
     this.send();
-    if (this.#deps.history.connected) {
+    if (this.#deps.recording() && this.#deps.history.connected) {
       await this.#deps.history.ask<"history-state">({ type: "history-state" }).catch(() => {});
     }
   }
