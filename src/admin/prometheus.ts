@@ -1,27 +1,62 @@
-/** Statistics in Prometheus' text format. Filled on each request: events never touch prom-client. */
+/** Statistics in Prometheus' text format, version 0.0.4. Which there are says src/events/exposition.ts. */
 
-import client from "prom-client";
-import { METRICS } from "../events/mod.ts";
+import { type Counts, HISTOGRAMS } from "../events/mod.ts";
+import { type Measured, metricFamilies, type MetricFamily } from "./metric_names.ts";
 import type { AdminSource } from "./source.ts";
 
-/** The text and its content type. A key `scheduler.delivery.ok` becomes `vaultpost_scheduler_delivery_ok_total`; gauges have no `_total`. */
+const TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+/** Returns the text and its content type. Every metric is there each time; one that cannot be measured now has no sample. */
 export async function prometheusText(source: AdminSource): Promise<{ readonly text: string; readonly type: string }> {
-  const registry = new client.Registry();
-  const registers = [registry];
-  new client.Gauge({ name: "vaultpost_info", help: "Version of the daemon", labelNames: ["version"], registers })
-    .set({ version: source.version }, 1);
-  new client.Gauge({ name: "vaultpost_uptime_seconds", help: "Time since the start", registers })
-    .set(Math.floor(source.uptimeSeconds()));
-  const taken = new Set(["vaultpost_info", "vaultpost_uptime_seconds"]);
-  for (const { key, value, kind } of source.stats()) {
-    const base = `vaultpost_${key.replaceAll(/[^a-z0-9]/g, "_")}`;
-    const name = kind === "gauge" ? base : `${base}_total`;
-    // Two keys may differ in punctuation only.
-    if (taken.has(name)) continue;
-    taken.add(name);
-    const { help } = METRICS[key];
-    if (kind === "gauge") new client.Gauge({ name, help, registers }).set(value);
-    else new client.Counter({ name, help, registers }).inc(Math.max(0, value));
+  const measures = await source.measure();
+  const values = new Map<string, number>(source.stats().map(({ key, value }) => [key, value]));
+  const measured: Readonly<Record<Measured, number | null>> = {
+    ...measures,
+    uptime: Math.floor(source.uptimeSeconds()),
+    version: 1,
+  };
+  const lines: string[] = [];
+  for (const family of metricFamilies()) {
+    lines.push(`# HELP ${family.name} ${family.help}`, `# TYPE ${family.name} ${family.type}`);
+    lines.push(...samples(family, { values, measured, source, queueAges: measures.queueAges }));
   }
-  return { text: await registry.metrics(), type: registry.contentType };
+  return { text: `${lines.join("\n")}\n`, type: TYPE };
+}
+
+interface Values {
+  readonly values: ReadonlyMap<string, number>;
+  readonly measured: Readonly<Record<Measured, number | null>>;
+  readonly queueAges: Counts | null;
+  readonly source: AdminSource;
+}
+
+function samples({ name, type, label = "", of }: MetricFamily, all: Values): string[] {
+  if ("statistics" in of) {
+    return of.statistics.map(({ key, value }) => {
+      const count = all.values.get(key) ?? 0;
+      const labels = label === "" ? "" : `{${label}="${value}"}`;
+      return `${name}${labels} ${type === "counter" ? Math.max(0, count) : count}`;
+    });
+  }
+  if ("histogram" in of) {
+    const counts = of.histogram === "queue.age" ? all.queueAges : all.source.histogram(of.histogram);
+    return counts === null ? [] : buckets(name, HISTOGRAMS[of.histogram].bounds, counts);
+  }
+  const value = all.measured[of.measured];
+  if (value === null) return [];
+  return [`${name}${label === "" ? "" : `{${label}="${escaped(all.source.version)}"}`} ${value}`];
+}
+
+/** Cumulative, as Prometheus has them. */
+function buckets(name: string, bounds: readonly number[], { counts, sum }: Counts): string[] {
+  let below = 0;
+  const lines = counts.map((count, index) => {
+    below += count;
+    return `${name}_bucket{le="${bounds[index] ?? "+Inf"}"} ${below}`;
+  });
+  return [...lines, `${name}_sum ${sum}`, `${name}_count ${below}`];
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 }

@@ -2,8 +2,9 @@
 
 import type { ControlRequest, JsonRecord } from "../control/mod.ts";
 import type { Envelope, EnvelopeCursor, EnvelopeId, MessageId } from "../envelope/mod.ts";
-import type { AdminActEvent, Statistic } from "../events/mod.ts";
+import type { AdminActEvent, Counts, HistogramKey, Statistic } from "../events/mod.ts";
 import type { AdminToken, Checked, HistoryQuery, RunState } from "../protocol/mod.ts";
+import type { Measured } from "./metric_names.ts";
 
 /** One envelope and where it stands. */
 export interface AdminRow {
@@ -54,6 +55,14 @@ export interface AdminSource {
   uptimeSeconds(): number;
   /** Touched statistics, sorted by key. */
   stats(): readonly Statistic[];
+  /** What was counted of a distribution since the start. */
+  histogram(key: HistogramKey): Counts;
+  /** What is looked at for each request: null for what does not answer. */
+  measure(): Promise<
+    Readonly<Record<Exclude<Measured, "uptime" | "version">, number | null>> & { readonly queueAges: Counts | null }
+  >;
+  /** What happened in the last day: `items`, `bucketSeconds`, `ages`. */
+  series(query: { readonly hours?: number; readonly minutes?: number }): JsonRecord;
   /** At most `limit` envelopes after the id `after`, of one message or of all, in order of id. */
   queuePage(after: EnvelopeCursor, limit: number, message?: MessageId | null): Promise<readonly AdminRow[]>;
   /** One envelope; null when it is not in the queue. */

@@ -7,6 +7,8 @@ import type { Isolate } from "../isolate/mod.ts";
 import type { Clock } from "../clock.ts";
 import { dialogueRecord, foundRecord, storyRecord } from "./history_records.ts";
 import { HistoryFault, HistoryUnavailable } from "./history_requests.ts";
+import type { FailingDomains } from "./failing_domains.ts";
+import type { DaySeries } from "./day_series.ts";
 import type { OpenSessions } from "./open_sessions.ts";
 import type { ControlRequest } from "./parse.ts";
 import type { JsonRecord, Rates } from "./protocol.ts";
@@ -21,7 +23,9 @@ export interface AdminSourceDeps {
   readonly stats: Stats;
   readonly sessions: OpenSessions;
   readonly outcomes: Outcomes;
-  readonly clock: Pick<Clock, "steady">;
+  readonly series: DaySeries;
+  readonly failing: FailingDomains;
+  readonly clock: Pick<Clock, "now" | "steady">;
 }
 
 /** Those who want to know what becomes of messages: an event costs one look while there are none. */
@@ -43,7 +47,7 @@ export class Outcomes {
 
 /** Makes the source for the admin server. */
 export function adminSource(deps: AdminSourceDeps): AdminSource {
-  const { isolate, requests, stats, sessions, outcomes, clock } = deps;
+  const { isolate, requests, stats, sessions, outcomes, series, failing, clock } = deps;
   return {
     // A reload may give the server another name.
     get serverName() {
@@ -51,7 +55,13 @@ export function adminSource(deps: AdminSourceDeps): AdminSource {
     },
     version: isolate.settings.shared.version,
     uptimeSeconds: () => requests.uptimeSeconds,
-    stats: () => stats.entries(),
+    stats: () => {
+      stats.set("mta.domain.failing", failing.count(clock.now()));
+      return stats.entries();
+    },
+    histogram: (key) => stats.histogram(key),
+    measure: () => requests.measure(),
+    series: (query) => series.record(query),
     queuePage: (after, limit, message = null) => requests.queuePage(after, limit, message),
     envelope: (id) => requests.queueRow(id),
     recordOf: { queued: ({ envelope, state }) => queueRecord(envelope, state), whole: wholeRecord },

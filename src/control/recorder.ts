@@ -54,6 +54,7 @@ const WARN_MS = 60_000;
 const NOT_RECORDED: ReadonlySet<Event["type"]> = new Set<Event["type"]>([
   "count",
   "gauge",
+  "histogram",
   "log",
   "trace",
   "smtp-committed",

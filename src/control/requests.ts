@@ -1,7 +1,15 @@
 /** Answers the requests of smtpctl and the admin page by asking the other isolates. Uses no sockets. The long function is one switch, a case per request. */
 
 import { type EnvelopeCursor, type EnvelopeId, LAST_ENVELOPE_ID, type MessageId } from "../envelope/mod.ts";
-import { type AdminActEvent, formatStats, type LogLevel, type Stats, type Trace, TRACES } from "../events/mod.ts";
+import {
+  type AdminActEvent,
+  type Counts,
+  formatStats,
+  type LogLevel,
+  type Stats,
+  type Trace,
+  TRACES,
+} from "../events/mod.ts";
 import { Caller, type Isolate } from "../isolate/mod.ts";
 import type {
   CertificateEntry,
@@ -57,6 +65,17 @@ const HEALTH_TIMEOUT_MS = 2_000;
 
 /** Rows of each list that `top` gets at most. */
 const MAX_TOP_ROWS = 100;
+type Ages = Extract<SchedulerToControl, { type: "ages" }>;
+
+/** What is looked at for each request of `/metrics`: sizes in bytes, an age in seconds, a time in seconds since the epoch. */
+export interface Measures {
+  readonly queueAges: Counts | null;
+  readonly queueOldest: number | null;
+  readonly diskFree: number | null;
+  readonly diskSize: number | null;
+  readonly certificateExpiry: number | null;
+}
+
 const NO_LANES: Pick<Extract<SchedulerToControl, { type: "lanes" }>, "lanes" | "count" | "oldestAt"> = {
   lanes: [],
   count: 0,
@@ -425,6 +444,28 @@ export class ControlRequests {
       inTime(this.#clock, this.#scheduler.ask<"states">({ type: "states", ids: [] })),
     ]);
     return { queue, scheduler };
+  }
+
+  /** What is measured for `/metrics`; null for what does not answer. */
+  async measure(): Promise<Measures> {
+    const [ages, answer, certificates] = await Promise.all([
+      this.ages(),
+      this.#queue.ask<"disk-errors">({ type: "disk-errors" }).catch(() => null),
+      this.#certificates().catch(() => []),
+    ]);
+    const first = Math.min(...certificates.map(({ notAfter }) => notAfter));
+    return {
+      queueAges: ages,
+      queueOldest: ages?.oldest ?? null,
+      diskFree: answer?.disk?.free ?? null,
+      diskSize: answer?.disk?.total ?? null,
+      certificateExpiry: Number.isFinite(first) ? Math.floor(first / 1000) : null,
+    };
+  }
+
+  /** How old what is in the queue is; null when the scheduler does not answer. */
+  ages(): Promise<Ages | null> {
+    return this.#scheduler.ask<"ages">({ type: "ages" }).catch(() => null);
   }
 
   /** What is wrong with the spool, a line each. */

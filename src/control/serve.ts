@@ -16,6 +16,8 @@ import type { Activity } from "./activity.ts";
 import { classified } from "./classified.ts";
 import type { MainCaller } from "./main_caller.ts";
 import { ControlRequests } from "./requests.ts";
+import { DaySeries } from "./day_series.ts";
+import { FailingDomains } from "./failing_domains.ts";
 import { EventFlow } from "./flow.ts";
 import { Logbook, type LogOutput, outputsOf } from "./logbook.ts";
 import { OpenSessions } from "./open_sessions.ts";
@@ -48,6 +50,8 @@ export function serveControl(isolate: Isolate<"control">): void {
     ...{ isolate, stats, logbook, activity: requests.activity, recorder },
     sessions: new OpenSessions(() => systemClock.now()),
     outcomes: new Outcomes(),
+    series: new DaySeries(systemClock, async () => (await requests.ages())?.counts ?? null),
+    failing: new FailingDomains(),
   };
   isolate.emit = (event) => take(books, event, { peer: 0, name: "control" });
   const ordering = new Ordering(systemClock.steady);
@@ -65,6 +69,7 @@ export function serveControl(isolate: Isolate<"control">): void {
         else if (event.type === "delivery") ordering.after(event.accepted, () => emit(event));
         else emit(attributed(role, event));
       };
+      if (life > 1) stats.add("isolate.restart", 1);
       if (role !== "smtp") return;
       ordering.addReporter({ isolate: peer, life }, { known: (isolate.life ?? 1) === 1 });
       channel.onreset = () => {
@@ -75,7 +80,7 @@ export function serveControl(isolate: Isolate<"control">): void {
     });
   }
   const admin = new AdminPage(
-    { isolate, requests, stats, sessions: books.sessions, outcomes: books.outcomes, clock: systemClock },
+    { ...books, requests, clock: systemClock },
     (text) => log("warn", text),
   );
   admin.configure();
@@ -113,6 +118,8 @@ interface Books {
   readonly sessions: OpenSessions;
   readonly outcomes: Outcomes;
   readonly recorder: HistoryRecorder;
+  readonly series: DaySeries;
+  readonly failing: FailingDomains;
 }
 
 /** Returns what ends it. */
@@ -128,7 +135,7 @@ function checkEveryDay(requests: ControlRequests, log: (level: LogLevel, text: s
 
 /** One event: counted always, logged when its level is enabled. A malformed one must not take the log down. */
 function take(
-  { isolate, stats, logbook, activity, sessions, outcomes, recorder }: Books,
+  { isolate, stats, logbook, activity, sessions, outcomes, recorder, series, failing }: Books,
   reported: Event,
   { peer, name }: { readonly peer: number; readonly name: string },
 ): void {
@@ -139,7 +146,9 @@ function take(
     if (isolate.settings.admin.length > 0) sessions.observe(event, peer);
     outcomes.observe(event);
     recorder.take(event, name);
-    if (event.type === "count" || event.type === "gauge") {
+    series.observe(event);
+    if (event.type === "delivery") failing.observe(event, systemClock.now());
+    if (event.type === "count" || event.type === "gauge" || event.type === "histogram") {
       if (!isolate.traces("stat")) return;
       const trace = statTrace(event);
       return logbook.line("debug", formatEvent(trace)!, { event: trace, isolate: name });
@@ -155,7 +164,9 @@ function take(
 }
 
 function statTrace(event: StatEvent): Event {
-  const change = event.type === "count" ? `${event.key} +${event.by}` : `${event.key} = ${event.to}`;
+  const change = event.type === "gauge"
+    ? `${event.key} = ${event.to}`
+    : `${event.key} +${event.type === "count" ? event.by : event.counts.reduce((sum, count) => sum + count, 0)}`;
   return { type: "trace", trace: "stat", text: `stat: ${change}` };
 }
 
@@ -181,6 +192,7 @@ class AdminPage {
   /** Serves what the settings name from now on: the server is loaded when it is needed first. */
   configure(): void {
     const { settings } = this.#deps.isolate, { admin: listeners } = settings;
+    this.#deps.series.configure({ on: listeners.length > 0 });
     if (listeners.length === 0) {
       this.close();
       this.#server = null;
@@ -199,6 +211,7 @@ class AdminPage {
   }
 
   close(): void {
+    this.#deps.series.close();
     void this.#server?.then((server) => server.close(), () => {});
   }
 }

@@ -73,6 +73,7 @@ export function formatEvent(event: Event): string | null {
       return formatText(event);
     case "count":
     case "gauge":
+    case "histogram":
     case "smtp-committed":
     case "queue-dsn-asked":
     case "queue-dsn-written":

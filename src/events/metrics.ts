@@ -4,6 +4,8 @@
  * metric"). Holds no values: those are in stats.ts.
  */
 
+import type { ReplyClass } from "../reply_class/mod.ts";
+
 /** Isolates that report statistics of their own. */
 export type MetricReporter = "queue" | "scheduler" | "relay" | "delivery" | "acme" | "history";
 
@@ -23,6 +25,25 @@ const gauge = (help: string, ...from: MetricReporter[]) => ({ kind: "gauge", hel
 /** A counter that control keeps from events, whatever an isolate reports of it. */
 const derived = (help: string, ...from: MetricReporter[]) => ({ kind: "counter", help, from, derived: true }) as const;
 
+/** Why attempts failed: a counter for each class of src/reply_class. `/metrics` has them as one metric with the label `class`. */
+export const FAILURE_PREFIX = "delivery.failure.";
+const FAILURES = {
+  "delivery.failure.authentication": counter("Attempts that failed: sender or login could not be verified."),
+  "delivery.failure.content": counter("Attempts that failed: for what is in the message."),
+  "delivery.failure.greylisted": counter("Attempts that failed: the host greylists."),
+  "delivery.failure.mailbox-full": counter("Attempts that failed: the mailbox is full."),
+  "delivery.failure.no-such-user": counter("Attempts that failed: the address is not known."),
+  "delivery.failure.policy": counter("Attempts that failed: for a rule of the host."),
+  "delivery.failure.protocol": counter("Attempts that failed: the host did not understand."),
+  "delivery.failure.rate": counter("Attempts that failed: too much mail in a short time."),
+  "delivery.failure.reputation": counter("Attempts that failed: for the reputation of this server, or a list."),
+  "delivery.failure.temporary": counter("Attempts that failed: the host has a problem of its own."),
+  "delivery.failure.tls": counter("Attempts that failed: no connection under TLS as it is required."),
+  "delivery.failure.too-large": counter("Attempts that failed: the message is too large."),
+  "delivery.failure.unknown": counter("Attempts that failed: for a reason that is not understood."),
+  "delivery.failure.unreachable": counter("Attempts that failed: the host was not reached."),
+} as const satisfies Readonly<Record<`${typeof FAILURE_PREFIX}${ReplyClass}`, Metric>>;
+
 /** The statistics by key, sorted as `show stats` prints them. A key appears there once something touched it. */
 export const METRICS = {
   "acme.certificate": counter("Certificates that were obtained or renewed by ACME.", "acme"),
@@ -31,6 +52,7 @@ export const METRICS = {
   "bounce.envelope": counter("Envelopes that written notices (DSN) report on.", "queue"),
   "bounce.message": counter("Notices (DSN) that were written.", "queue"),
   "control.session": gauge("Open connections to the control socket."),
+  ...FAILURES,
   "dkim.deferred": counter("Messages and notices that were put off because they could not be signed."),
   "dkim.signed": counter("Messages and notices that were signed."),
   "dkim.unsigned": counter("Messages and notices that went through an action with dkim without a signature."),
@@ -38,14 +60,20 @@ export const METRICS = {
   "history.left-out": counter("Events that could not be recorded in the history."),
   "history.message": gauge("Messages in the history.", "history"),
   "history.size": gauge("Octets of the history on the disk.", "history"),
+  "isolate.restart": counter(
+    "Isolates that took the place of others: after a failure, or since a reload asked for it.",
+  ),
+  "mda.delivered": counter("Envelopes that were delivered to mailboxes, commands and LMTP servers."),
   "mda.envelope": gauge("Envelopes that local delivery has in hand.", "delivery"),
   "mda.pending": gauge("Local deliveries that wait for a free place.", "delivery"),
   "mda.running": gauge("Local deliveries under way.", "delivery"),
   "mda.user": gauge("Users with a local delivery in hand.", "delivery"),
   "mta.connector": gauge("Connectors to relays.", "relay"),
+  "mta.domain.failing": gauge("Domains of which nothing but failures have been reported for 15 minutes."),
   "mta.envelope": gauge("Envelopes that are being relayed.", "relay"),
   "mta.host": gauge("Hosts that mail is relayed to.", "relay"),
   "mta.relay": gauge("Relays that mail waits for.", "relay"),
+  "mta.relayed": counter("Envelopes that other hosts have accepted."),
   "mta.route": gauge("Routes to hosts.", "relay"),
   "mta.session": gauge("Open connections to other hosts.", "relay"),
   "mta.task": gauge("Messages to relay that wait for a connection.", "relay"),
@@ -80,6 +108,8 @@ export const METRICS = {
   "smtp.dmarc.pass": counter("Messages whose result of DMARC was pass."),
   "smtp.dmarc.permerror": counter("Messages whose result of DMARC was permerror."),
   "smtp.dmarc.temperror": counter("Messages whose result of DMARC was temperror."),
+  "smtp.message": counter("Messages that were accepted."),
+  "smtp.refused": counter("Commands and messages that were refused."),
   "smtp.session": gauge("Open SMTP sessions."),
   "smtp.session.inet4": counter("SMTP sessions over IPv4 since the start."),
   "smtp.session.inet6": counter("SMTP sessions over IPv6 since the start."),

@@ -2,6 +2,7 @@
 export * from "./detail.ts";
 export * from "./dialogue.ts";
 export * from "./duration.ts";
+export * from "./histograms.ts";
 export * from "./json.ts";
 export * from "./log.ts";
 export * from "./metrics.ts";
@@ -9,6 +10,7 @@ export * from "./noted.ts";
 export * from "./observer.ts";
 export * from "./reason.ts";
 export * from "./recorded.ts";
+export * from "./series.ts";
 export * from "./stats.ts";
 export * from "./types.ts";
 export * from "./vis.ts";

@@ -2,8 +2,17 @@
 
 import type { MailAuth, Outcome } from "../envelope/mod.ts";
 import { formatDuration } from "./duration.ts";
-import { type CounterKey, type GaugeKey, isMetricKey, type Metric, type MetricKey, METRICS } from "./metrics.ts";
-import type { Event, StatEvent } from "./types.ts";
+import { type Counts, Histogram, type HistogramKey, type HistogramMetric, HISTOGRAMS } from "./histograms.ts";
+import {
+  type CounterKey,
+  FAILURE_PREFIX,
+  type GaugeKey,
+  isMetricKey,
+  type Metric,
+  type MetricKey,
+  METRICS,
+} from "./metrics.ts";
+import type { DeliveryEvent, Event, StatEvent } from "./types.ts";
 
 const OUTCOME_KEYS: Readonly<Record<Outcome["result"], CounterKey>> = {
   ok: "scheduler.delivery.ok",
@@ -27,15 +36,22 @@ export interface Statistic {
 }
 
 /** Returns whether control adds up what an isolate reports: a key of the table that is not counted here already, with a number that is one. */
-function isReported(event: StatEvent, kind: Metric["kind"], value: unknown): boolean {
+function isReported(event: Exclude<StatEvent, { type: "histogram" }>, kind: Metric["kind"], value: unknown): boolean {
   if (!isMetricKey(event.key) || typeof value !== "number" || !Number.isFinite(value)) return false;
   const metric: Metric = METRICS[event.key];
   return metric.kind === kind && metric.from.length > 0 && metric.derived === undefined;
 }
 
+/** The counter of a class of failures; an isolate may send any word. */
+function failureKey(word = "unknown"): CounterKey {
+  const key = `${FAILURE_PREFIX}${word}`;
+  return isMetricKey(key) ? key as CounterKey : `${FAILURE_PREFIX}unknown`;
+}
+
 /** All statistics of one run of the daemon. A key appears once it was touched. */
 export class Stats {
   readonly #values = new Map<MetricKey, number>();
+  readonly #histograms = new Map<HistogramKey, Histogram>();
   readonly #open = new Map<number, OpenSessions>();
   /** Clients that went away, for `smtpctl monitor`. */
   #disconnects = 0;
@@ -59,6 +75,17 @@ export class Stats {
     return [...this.#values.keys()].sort().map((key) => ({ key, value: this.get(key), kind: METRICS[key].kind }));
   }
 
+  /** What was counted of a distribution since the start. */
+  histogram(key: HistogramKey): Counts {
+    return this.#histogram(key);
+  }
+
+  #histogram(key: HistogramKey): Histogram {
+    let histogram = this.#histograms.get(key);
+    if (histogram === undefined) this.#histograms.set(key, histogram = new Histogram(key));
+    return histogram;
+  }
+
   /** Takes in one event. `peer` is the smtp isolate that sent it. */
   observe(event: Event, peer = 0): void {
     switch (event.type) {
@@ -68,6 +95,8 @@ export class Stats {
       case "gauge":
         if (isReported(event, "gauge", event.to)) this.set(event.key, event.to);
         return;
+      case "histogram":
+        return this.#counted(event);
       case "smtp-connected":
         return this.#connected(peer, event);
       case "smtp-tls":
@@ -76,7 +105,7 @@ export class Stats {
       case "smtp-disconnected":
         return this.#disconnected(peer, event);
       case "delivery":
-        return this.#delivered(event.outcome);
+        return this.#delivered(event);
       case "smtp-signed":
       case "queue-signed":
         return this.add("dkim.signed", 1);
@@ -88,7 +117,10 @@ export class Stats {
       case "queue-remove":
         return this.add("scheduler.envelope.removed", 1);
       case "smtp-message":
+        this.add("smtp.message", 1);
+        return this.#checked(event.mailAuth);
       case "smtp-failed-command":
+        this.add("smtp.refused", 1);
         return this.#checked(event.mailAuth);
       case "smtp-cert-check":
       case "smtp-authentication":
@@ -165,9 +197,19 @@ export class Stats {
     for (const key of keys) this.add(key, 1);
   }
 
-  #delivered(outcome: Outcome["result"]): void {
+  #delivered({ outcome, agent, delayMs, replyClass }: DeliveryEvent): void {
     // The door has checked real events; that of a broken isolate counts nothing.
-    if (Object.hasOwn(OUTCOME_KEYS, outcome)) this.add(OUTCOME_KEYS[outcome], 1);
+    if (!Object.hasOwn(OUTCOME_KEYS, outcome)) return;
+    this.add(OUTCOME_KEYS[outcome], 1);
+    if (outcome !== "ok") return this.add(failureKey(replyClass), 1);
+    this.add(agent === "mta" ? "mta.relayed" : "mda.delivered", 1);
+    this.#histogram("delivery.delay").observe(delayMs / 1000);
+  }
+
+  #counted(event: Extract<StatEvent, { type: "histogram" }>): void {
+    if (!Object.hasOwn(HISTOGRAMS, event.key)) return;
+    const metric: HistogramMetric = HISTOGRAMS[event.key];
+    if (metric.from.length > 0) this.#histogram(event.key).add(event);
   }
 
   #disconnected(peer: number, { tls, smtps }: Extract<Event, { type: "smtp-disconnected" }>): void {

@@ -24,6 +24,7 @@ import type {
   RefusalDetail,
 } from "./detail.ts";
 import type { ReplyClass } from "../reply_class/mod.ts";
+import type { HistogramKey } from "./histograms.ts";
 import type { CounterKey, GaugeKey } from "./metrics.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "crit";
@@ -271,7 +272,14 @@ export interface DialogueEvent {
 /** A change of a statistic of `smtpctl show stats`: `by` adds to a counter, `to` sets a gauge. */
 export type StatEvent =
   | { readonly type: "count"; readonly key: CounterKey; readonly by: number }
-  | { readonly type: "gauge"; readonly key: GaugeKey; readonly to: number };
+  | { readonly type: "gauge"; readonly key: GaugeKey; readonly to: number }
+  /** What was counted in the buckets of a distribution since the last report. */
+  | {
+    readonly type: "histogram";
+    readonly key: HistogramKey;
+    readonly counts: readonly number[];
+    readonly sum: number;
+  };
 
 export type TextEvent =
   | { readonly type: "log"; readonly level: LogLevel; readonly text: string }

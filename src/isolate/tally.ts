@@ -1,10 +1,12 @@
 /** Statistics gathered for a moment and reported in bulk: hot paths count thousands of times per second, `show stats` looks now and then. */
 
 import { type Clock, systemClock } from "../clock.ts";
-import type { CounterKey, EmitEvent, GaugeKey } from "../events/mod.ts";
+import { type CounterKey, type EmitEvent, type GaugeKey, Histogram, type HistogramKey } from "../events/mod.ts";
 
 /** How long a change may wait before it is reported. */
 const DELAY_MS = 50;
+/** The same for distributions, of which each report has all buckets. */
+const HISTOGRAM_DELAY_MS = 1000;
 
 export class Tally {
   readonly #report: EmitEvent;
@@ -13,6 +15,8 @@ export class Tally {
   readonly #reported = new Map<GaugeKey, number>();
   readonly #clock: Clock;
   #cancelTimer: (() => void) | null = null;
+  readonly #histograms = new Map<HistogramKey, Histogram>();
+  #cancelHistograms: (() => void) | null = null;
 
   constructor(emit: EmitEvent, clock: Clock = systemClock) {
     this.#clock = clock;
@@ -31,8 +35,17 @@ export class Tally {
     this.#arm();
   }
 
+  /** Adds a value to a distribution. */
+  observe(key: HistogramKey, seconds: number): void {
+    let histogram = this.#histograms.get(key);
+    if (histogram === undefined) this.#histograms.set(key, histogram = new Histogram(key));
+    histogram.observe(seconds);
+    this.#cancelHistograms ??= this.#clock.after(HISTOGRAM_DELAY_MS, () => this.#reportHistograms());
+  }
+
   /** Reports everything now. */
   flush(): void {
+    this.#reportHistograms();
     this.#cancelTimer?.();
     this.#cancelTimer = null;
     for (const [key, by] of this.#counts) this.#report({ type: "count", key, by });
@@ -43,6 +56,13 @@ export class Tally {
       this.#report({ type: "gauge", key, to });
     }
     this.#gauges.clear();
+  }
+
+  #reportHistograms(): void {
+    this.#cancelHistograms?.();
+    this.#cancelHistograms = null;
+    for (const [key, histogram] of this.#histograms) this.#report({ type: "histogram", key, ...histogram.take() });
+    this.#histograms.clear();
   }
 
   #arm(): void {

@@ -1,4 +1,4 @@
-/** What control, which speaks for smtpctl, says to the other isolates. Types and checks only. */
+/** What control, which speaks for smtpctl, says to the other isolates. Types and checks only. Long, because each message has a type, a check and a reply. */
 
 import type { Envelope, EnvelopeCursor, EnvelopeId, MessageId } from "../envelope/mod.ts";
 import {
@@ -43,6 +43,12 @@ export type Target =
   | "all";
 /** The queue has no domains: the scheduler finds their envelopes. */
 export type QueueTarget = Exclude<Target, { readonly domain: string }> | { readonly ids: readonly EnvelopeId[] };
+
+/** A disk, in bytes. */
+interface Disk {
+  readonly total: number;
+  readonly free: number;
+}
 
 export type ControlToQueue =
   /** Envelopes after `after` in order of id, at most `limit` and of at most so many messages: a listing is a loop of these until there is no `next`. */
@@ -102,7 +108,13 @@ export type QueueToControl =
     /** Where to go on: there may be more behind it, even if there are no envelopes here. Null at the end. */
     readonly next: EnvelopeId | null;
   }
-  | { readonly type: "disk-errors"; readonly call: number; readonly lines: readonly string[] }
+  /** With the size of the disk of the spool and what is free of it, in bytes; without them when that cannot be read. */
+  | {
+    readonly type: "disk-errors";
+    readonly call: number;
+    readonly lines: readonly string[];
+    readonly disk?: Disk;
+  }
   | { readonly type: "damaged"; readonly call: number; readonly entries: readonly DamagedEntry[] }
   /** `text`: the envelope as key/value lines. Both are null when there is none. */
   | {
@@ -163,7 +175,9 @@ export type ControlToScheduler =
   /** Where each of these envelopes stands, for a listing. */
   | { readonly type: "states"; readonly call: number; readonly ids: readonly EnvelopeId[] }
   /** The same, and how the lane of each stands: of few. */
-  | { readonly type: "waits"; readonly call: number; readonly ids: readonly EnvelopeId[] };
+  | { readonly type: "waits"; readonly call: number; readonly ids: readonly EnvelopeId[] }
+  /** How old is what is in the queue? In the buckets of `queue.age`. */
+  | { readonly type: "ages"; readonly call: number };
 
 /** `at`: ms since the epoch; when it is due (pending, held) or since when it runs (inflight). */
 export interface RunState {
@@ -196,7 +210,15 @@ export type SchedulerToControl =
   }
   | { readonly type: "paused"; readonly call: number; readonly changed: boolean }
   | { readonly type: "states"; readonly call: number; readonly states: readonly RunState[] }
-  | { readonly type: "waits"; readonly call: number; readonly waits: readonly WaitState[] };
+  | { readonly type: "waits"; readonly call: number; readonly waits: readonly WaitState[] }
+  /** Envelopes per bucket; the sum of their ages and the oldest of these, in seconds. */
+  | {
+    readonly type: "ages";
+    readonly call: number;
+    readonly counts: readonly number[];
+    readonly sum: number;
+    readonly oldest: number;
+  };
 
 export type ControlToRelay = {
   readonly type: "show" | "show-records";
@@ -262,7 +284,7 @@ const QUEUE_TO_CONTROL: MessageTable<QueueToControl> = {
     call,
     entries: list(record<DamagedEntry>({ id: text(), foundAt: finite, reason: longText })),
   },
-  "disk-errors": { call, lines },
+  "disk-errors": { call, lines, disk: optional(record<Disk>({ total: whole(), free: whole() })) },
   envelope: { call, text: nullOr(longText), envelope: nullOr(listedEnvelope) },
   body: { call, chunks: whole(), bytes: nullOr(octets(CHUNK_BYTES)) },
   exported: {
@@ -292,6 +314,9 @@ const CONTROL_QUEUE_REPLIES: Replies<ControlToQueue, QueueToControl> = {
 /** Envelopes whose lanes one question asks for. */
 export const MAX_WAITS = 1_000;
 
+/** Buckets of ages. */
+const MAX_AGES = 64;
+
 const CONTROL_TO_SCHEDULER: MessageTable<ControlToScheduler> = {
   schedule: { call, target, from: whole() },
   find: { call, domain: text(), from: whole() },
@@ -300,6 +325,7 @@ const CONTROL_TO_SCHEDULER: MessageTable<ControlToScheduler> = {
   states: { call, ids },
   waits: { call, ids: list(envelopeId, MAX_WAITS) },
   lanes: { call, most: whole() },
+  ages: { call },
 };
 const runState: Check<RunState> = record<RunState>({
   id: envelopeId,
@@ -316,6 +342,7 @@ const SCHEDULER_TO_CONTROL: MessageTable<SchedulerToControl> = {
     call,
     waits: list(record<WaitState>({ state: runState, lane: nullOr(laneState) }), MAX_WAITS),
   },
+  ages: { call, counts: list(whole(), MAX_AGES), sum: finite, oldest: finite },
   lanes: { call, lanes: list(lane), count: whole(), oldestAt: nullOr(finite) },
 };
 const CONTROL_SCHEDULER_REPLIES: Replies<ControlToScheduler, SchedulerToControl> = {
@@ -326,6 +353,7 @@ const CONTROL_SCHEDULER_REPLIES: Replies<ControlToScheduler, SchedulerToControl>
   states: ["states"],
   waits: ["waits"],
   lanes: ["lanes"],
+  ages: ["ages"],
 };
 
 const SHOWN = { call, what: oneOf("hosts", "hoststats", "relays", "routes"), slowest: optional(whole()) };

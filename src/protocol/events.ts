@@ -5,6 +5,8 @@
 
 import {
   type Event,
+  type HistogramReporter,
+  histogramsFrom,
   type LogLevel,
   MAX_LISTED_PARTS,
   type MetricReporter,
@@ -38,6 +40,9 @@ import {
   status,
 } from "./shapes.ts";
 
+/** Buckets of a distribution at most. */
+const MAX_BUCKETS = 64;
+
 type EventFields<T extends Event["type"]> = Fields<Of<Event, "type", T>, "type">;
 
 const level: Check<LogLevel> = oneOf("debug", "info", "warn", "crit");
@@ -57,6 +62,13 @@ function counters(reporter: MetricReporter): { readonly count: EventFields<"coun
 /** A change of one of its gauges. */
 function gauges(reporter: MetricReporter): { readonly gauge: EventFields<"gauge"> } {
   return { gauge: { key: ownKey(metricsFrom(reporter, "gauge")), to: finite } };
+}
+
+/** What was counted of one of its distributions. */
+function histograms(reporter: HistogramReporter): { readonly histogram: EventFields<"histogram"> } {
+  return {
+    histogram: { key: ownKey(histogramsFrom(reporter)), counts: list(whole(), MAX_BUCKETS), sum: finite },
+  };
 }
 
 function ownKey<Key extends string>(keys: readonly Key[]): Check<Key> {
@@ -109,6 +121,7 @@ const UNSIGNED: EventFields<"queue-unsigned"> = { message: messageId, deferred: 
 export const EVENTS = {
   smtp: {
     ...TEXTS,
+    ...histograms("smtp"),
     "smtp-connected": {
       session: sessionId,
       address: text(),

@@ -49,7 +49,9 @@ export function serveAdmin(
         return channel.send({ type: "damaged", call: message.call, entries: damagedEntries(queue) });
       case "disk-errors": {
         const lines = queue.diskErrors.lines({ room: queue.space.room, damaged: queue.quarantine.size });
-        return channel.send({ type: "disk-errors", call: message.call, lines });
+        const { disk } = queue.space;
+        const sizes = disk === null ? {} : { disk: { total: disk.total, free: disk.free } };
+        return channel.send({ type: "disk-errors", call: message.call, lines, ...sizes });
       }
       case "export":
         return channel.send({ type: "exported", call: message.call, envelopes: exportSlice(queue, message.after) });

@@ -18,7 +18,7 @@ import { WakeHeap } from "./heap.ts";
 import { type LaneLimits, Lanes } from "./lanes.ts";
 import { BUSY_SHARE, IDLE_SHARE, type Limits, marksOf } from "./limits.ts";
 import { eachSlot, find } from "./scan.ts";
-import { summariseLanes } from "./summary.ts";
+import { type Ages, countAges, summariseLanes } from "./summary.ts";
 import { AT, EnvelopeTable, type Lane, NONE, type Slot } from "./table.ts";
 
 /** The order in which agents are asked when there is room for a few only. */
@@ -253,6 +253,11 @@ export class Scheduler {
   lanes(most: number): { lanes: LaneRecord[]; count: number; oldestAt: number | null } {
     const { lanes, ...rest } = summariseLanes(this.#table, this.#lanes, most);
     return { lanes: lanes.map((lane) => this.#withPause(lane)), ...rest };
+  }
+
+  /** How old the envelopes are, by `bounds` in seconds: a scan of all. */
+  ages(bounds: readonly number[], now: number): Ages {
+    return countAges(this.#table, bounds, now);
   }
 
   /** As `states`, with the lanes. */

@@ -11,7 +11,7 @@ import type {
   SchedulerToQueue,
 } from "../protocol/mod.ts";
 import { type Effects, Scheduler } from "./scheduler.ts";
-import { formatDuration, logTrace, type Observer } from "../events/mod.ts";
+import { formatDuration, HISTOGRAMS, logTrace, type Observer } from "../events/mod.ts";
 import { JobMac } from "../mac/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 
@@ -205,6 +205,8 @@ function answer(scheduler: Scheduler, message: ControlToScheduler, now: number):
       return { type: "paused", call, changed: scheduler.setPaused(message) };
     case "lanes":
       return { type: "lanes", call, ...scheduler.lanes(message.most) };
+    case "ages":
+      return { type: "ages", call, ...scheduler.ages(HISTOGRAMS["queue.age"].bounds, now) };
     case "states":
       return { type: "states", call, states: scheduler.states(message.ids) };
     case "waits":

@@ -1,5 +1,6 @@
 /** What waits where, for `smtpctl top`. */
 
+import { bucketOf } from "../events/mod.ts";
 import type { LaneRecord } from "../protocol/mod.ts";
 import type { Lanes } from "./lanes.ts";
 import { AT, type EnvelopeTable, type Lane, type Slot } from "./table.ts";
@@ -29,4 +30,27 @@ export function summariseLanes(
     count: used.length,
     oldestAt: byAge[0]?.oldestAt ?? null,
   };
+}
+
+/** How old envelopes are: how many in each bucket between `bounds` (seconds, rising) and behind them, the sum of all ages and the age of the oldest. */
+export interface Ages {
+  readonly counts: readonly number[];
+  /** In seconds. */
+  readonly sum: number;
+  /** In seconds; 0 without envelopes. */
+  readonly oldest: number;
+}
+
+/** Counts the envelopes of the table by age at `now`: a scan of all, milliseconds for a million. */
+export function countAges(table: EnvelopeTable, bounds: readonly number[], now: number): Ages {
+  const counts = new Array<number>(bounds.length + 1).fill(0);
+  let sum = 0, oldest = 0;
+  for (let slot = 0 as Slot; slot < table.end; slot++) {
+    if (table.at[slot] === AT.FREE) continue;
+    const age = Math.max(0, now - table.createdAt[slot]!) / 1000;
+    counts[bucketOf(bounds, age)]!++;
+    sum += age;
+    if (age > oldest) oldest = age;
+  }
+  return { counts, sum, oldest };
 }

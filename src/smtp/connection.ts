@@ -24,6 +24,7 @@ import type { Host, SessionFilters } from "./filter/session_filters.ts";
 import { isChecked } from "./mail_check.ts";
 import { ProgressTimer } from "./progress_timer.ts";
 import { ReplyBuffer } from "./reply_buffer.ts";
+import { ReplyTimes } from "./reply_times.ts";
 import { SessionDialogue } from "./session_dialogue.ts";
 import { maybeSecret, step, takes } from "./session/session.ts";
 import {
@@ -43,6 +44,8 @@ import type { SecuredTls, Wire } from "./wire.ts";
 export interface ConnectionDeps extends MessageDeps, Observer {
   /** Milliseconds of a clock that nobody sets. */
   steady(): number;
+  /** Counts how long a client has waited for a reply, in ms; absent where nobody wants to know. */
+  readonly replied?: (afterMs: number) => void;
   /** Asks lookup; the answer comes to `expanded`. */
   expand(connection: Connection, slot: number, question: ExpandQuestion): void;
   /** Has a password verified; the answer comes to `loginAnswered`, a failure after a while. */
@@ -89,6 +92,7 @@ export class Connection implements Host {
   readonly #input = new ClientInput();
   readonly #replies: ReplyBuffer;
   readonly #reception: Reception;
+  readonly #times: ReplyTimes | null;
   readonly #progress: ProgressTimer;
   readonly #stage = new ConnectionStage();
   /** Null where the history does not record. */
@@ -112,6 +116,7 @@ export class Connection implements Host {
     this.#deps = deps;
     this.#progress = new ProgressTimer(deps.steady());
     this.#replies = new ReplyBuffer(facts.session, deps);
+    this.#times = deps.replied === undefined ? null : new ReplyTimes(deps.steady, deps.replied);
     this.#reception = new Reception(() => this.#beginMessage());
     this.#dialogue = facts.history === undefined
       ? null
@@ -385,6 +390,7 @@ export class Connection implements Host {
     const now = takes(this.facts, this.session, command);
     this.#input.waiting = now ? null : command;
     if (!now) return false;
+    this.#times?.asked();
     if (this.#dialogue !== null || this.#deps.traces("smtp")) {
       // What follows a 334 is a secret.
       const line = maybeSecret(this.session, command) ? "********" : command.line;
@@ -401,6 +407,7 @@ export class Connection implements Host {
     const { chunk } = this.session;
     const progress = chunk === null ? this.#reception.data(this.#input) : this.#reception.chunk(this.#input, chunk);
     if (typeof progress === "boolean") return progress;
+    this.#times?.ended({ chunk: chunk !== null });
     if (chunk === null && this.#filters !== null) this.#filters.received(progress);
     else this.#apply(progress);
     return true;
@@ -463,6 +470,7 @@ export class Connection implements Host {
   #perform(effect: Effect): void {
     switch (effect.do) {
       case "reply":
+        this.#times?.replied();
         this.#dialogue?.reply(effect.text);
         return this.#replies.add(effect.text);
       case "emit":

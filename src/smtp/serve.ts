@@ -1,7 +1,7 @@
 /** Entry of the smtp isolate: ties the service to the doors that main has made. */
 
 import type { EmitEvent, Event } from "../events/mod.ts";
-import { Caller, type Isolate } from "../isolate/mod.ts";
+import { Caller, type Isolate, Tally } from "../isolate/mod.ts";
 import { SignerClient } from "../signer_client/mod.ts";
 import { type ServiceClock, SmtpService } from "./service.ts";
 import { signingBy } from "./signing.ts";
@@ -43,6 +43,7 @@ function collected(send: (sessionNumbers: readonly number[]) => void): (sessionN
 /** Serves sessions until main says stop. */
 export function serveSmtp(isolate: Isolate<"smtp">): void {
   const events = grouped(isolate.emit);
+  const tally = new Tally(isolate.emit);
   const main = new Caller(isolate.ask("smtp-main"));
   const signer = new SignerClient(isolate.ask("smtp-signer"), systemClock);
   const service = new SmtpService({
@@ -52,6 +53,7 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
     filter: isolate.ask("smtp-filter"),
     filterOf: (index) => isolate.ask("smtp-filter", index),
     emit: events.emit,
+    replied: (afterMs) => tally.observe("smtp.reply", afterMs / 1000),
     observer: isolate,
     askSource(sessionNumber, address, answer) {
       main.request<"source">({ type: "source", sessionNumber, address }, ({ admitted }) => answer(admitted));
@@ -80,5 +82,6 @@ export function serveSmtp(isolate: Isolate<"smtp">): void {
   isolate.onstop = async () => {
     await service.stop();
     events.flush();
+    tally.flush();
   };
 }

@@ -59,6 +59,8 @@ export interface ServiceOptions {
   /** Returns the door to a further filter isolate. */
   readonly filterOf?: (isolate: number) => Channel<SessionToFilter, FilterToSession>;
   readonly emit: EmitEvent;
+  /** Counts how long a client has waited for a reply, in ms. */
+  readonly replied?: (afterMs: number) => void;
   /** From 0 to 1. */
   readonly random?: () => number;
   /** Number of the configuration that `settings` are of; 0 without it. */
@@ -233,6 +235,7 @@ export class SmtpService {
       },
       now: () => clock.now(),
       steady: this.#steady,
+      ...this.#options.replied === undefined ? {} : { replied: this.#options.replied },
       date: dateWriter(settings.shared.timeZone),
       newEnvelopeId,
       newToken: newSessionId,

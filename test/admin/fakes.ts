@@ -29,6 +29,16 @@ export function sourceOf(changes: Partial<AdminSource> = {}): AdminSource {
       { key: "scheduler.delivery.ok", value: 7, kind: "counter" },
       { key: "smtp.session", value: 2, kind: "gauge" },
     ],
+    histogram: () => ({ counts: [], sum: 0 }),
+    measure: () =>
+      Promise.resolve({
+        queueAges: null,
+        queueOldest: 60,
+        diskFree: 5000,
+        diskSize: 9000,
+        certificateExpiry: null,
+      }),
+    series: () => ({ items: [], next: null, bucketSeconds: 600, ages: [] }),
     queuePage: (after, limit, message = null) =>
       Promise.resolve(
         rows.filter(({ envelope: { id } }) => id > after && id.startsWith(message ?? "")).slice(0, limit),

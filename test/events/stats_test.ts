@@ -2,6 +2,7 @@
 
 import { deepEqual, equal } from "node:assert/strict";
 import { type CounterKey, type Event, formatStats, METRICS, Stats } from "../../src/events/mod.ts";
+import type { ReplyClass } from "../../src/reply_class/mod.ts";
 import { evpid, msgid } from "../ids.ts";
 
 const connected = (family: "inet4" | "inet6" | "local", smtps = false): Event => ({
@@ -159,6 +160,34 @@ Deno.test("Stats: each message that was checked is counted, accepted or refused,
     "smtp.arc.none=2",
     "smtp.dkim.fail=2",
     "smtp.dmarc.fail=2",
+    "smtp.message=1",
+    "smtp.refused=2",
     "smtp.spf.pass=2",
   ]);
+});
+
+Deno.test("Stats: attempts are counted by what became of them, failures by their class, whatever an isolate calls it", () => {
+  const mailbox = { local: "a", domain: "example.org" };
+  const attempt = (outcome: "ok" | "tempfail" | "permfail", agent: "mta" | "mda", replyClass?: ReplyClass): Event => ({
+    ...{ type: "delivery", agent, outcome, delayMs: 2000, session: "s", envelope: evpid("00000001aaaaaaaa") },
+    ...{ from: null, to: mailbox, rcpt: mailbox, stat: "450 Later" },
+    ...replyClass === undefined ? {} : { replyClass },
+  });
+  const stats = statsOf(
+    attempt("ok", "mta"),
+    attempt("ok", "mda"),
+    attempt("tempfail", "mta", "greylisted"),
+    attempt("permfail", "mta", "made-up" as ReplyClass),
+    attempt("permfail", "mda"),
+  );
+  deepEqual(stats.entries().map(({ key, value }) => `${key}=${value}`), [
+    "delivery.failure.greylisted=1",
+    "delivery.failure.unknown=2",
+    "mda.delivered=1",
+    "mta.relayed=1",
+    "scheduler.delivery.ok=2",
+    "scheduler.delivery.permfail=2",
+    "scheduler.delivery.tempfail=1",
+  ]);
+  deepEqual(stats.histogram("delivery.delay").sum, 4);
 });

@@ -12,7 +12,7 @@ const COMMON = ["builtin.ts", "clock.ts", "envelope", "events", "isolate", "prot
 
 /** What else each of them loads. `config` is imported file by file. */
 const LOADED: Readonly<Record<Role, readonly string[]>> = {
-  control: ["control", "findings", "reply_class", "story"],
+  control: ["bounded_map.ts", "control", "findings", "reply_class", "story"],
   lookup: [
     ...["bounded_map.ts", "config/defaults.ts", "config/limits.ts", "config/tablefile.ts", "config/values.ts", "dns"],
     ...["lookup", "mac", "net", "rules", "sasl", "tables"],

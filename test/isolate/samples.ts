@@ -397,7 +397,7 @@ export const SAMPLES: {
     answers: {
       listed: [{ call: 1, envelopes: [listed], next: null }],
       damaged: [{ call: 1, entries: [{ id: ID, foundAt: 1, reason: "r" }] }],
-      "disk-errors": [{ call: 1, lines: [] }],
+      "disk-errors": [{ call: 1, lines: [] }, { call: 1, lines: [], disk: { total: 2, free: 1 } }],
       envelope: [{ call: 1, text: null, envelope: null }, { call: 1, text: "t", envelope: listed }],
       body: [{ call: 1, chunks: 0, bytes: null }, { call: 1, chunks: 1, bytes }],
       exported: [{ call: 1, envelopes: [{ id: ID, text: null }] }],
@@ -416,8 +416,10 @@ export const SAMPLES: {
       states: [{ call: 1, ids: [] }],
       waits: [{ call: 1, ids: [ID] }],
       lanes: [{ call: 1, most: 9 }],
+      ages: [{ call: 1 }],
     },
     answers: {
+      ages: [{ call: 1, counts: [1, 0, 2], sum: 3.5, oldest: 2.5 }],
       lanes: [
         { call: 1, lanes: [], count: 0, oldestAt: null },
         {
@@ -668,6 +670,7 @@ export const SAMPLES: {
         { session: SESSION, address: "a", host: "h", family: "inet6", smtps: true },
         { session: SESSION, address: "a", host: "h", family: "inet6", smtps: true, detail: CONNECTION_DETAIL },
       ],
+      histogram: [{ key: "smtp.reply", counts: [0, 1], sum: 0.5 }],
       "smtp-tls": [{ session: SESSION, ciphers: "c" }],
       "smtp-cert-check": [{ session: SESSION, result: "verified", fingerprint: "f" }],
       "smtp-authentication": [{ session: SESSION, user: "u", result: "ok", mechanism: "PLAIN" }],

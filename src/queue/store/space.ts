@@ -90,6 +90,11 @@ export class Space {
     return this.#room;
   }
 
+  /** The disk as it is now; null when it cannot be read. */
+  get disk(): Disk | null {
+    return this.#disk();
+  }
+
   measure(now: number): void {
     if (now < this.#fullUntil) return;
     const disk = this.#disk(), owed = this.#owed();
