@@ -1,12 +1,13 @@
 /** Explains what would happen to a message: has the real session with it, and tells what was decided. Nothing is sent and nothing is stored. */
 
 import type { Config } from "../config/mod.ts";
-import { type Deliverable, formatMailbox } from "../envelope/mod.ts";
-import { codeOf, converse, type Dialogue, type Envelope } from "./client.ts";
+import { type Deliverable, type EnvelopeContent, formatMailbox, type Mailbox, type Routed } from "../envelope/mod.ts";
+import { codeOf, converse, type Dialogue, type Envelope, type Exchange } from "./client.ts";
 import type { Front } from "./front.ts";
 import { goalOf } from "./goals.ts";
 import type { TakenMessage } from "./memory_queue.ts";
 import { addedSteps, beginningSteps, dialogueSteps, placeOf } from "./report.ts";
+import type { Note } from "./notes.ts";
 import type { Step } from "./step.ts";
 
 /** What would become of one recipient. */
@@ -22,6 +23,8 @@ export interface RecipientResult {
 export interface Explanation {
   readonly steps: readonly Step[];
   readonly results: readonly RecipientResult[];
+  /** What was said, and what the queue would have taken. */
+  readonly dialogue: Dialogue;
 }
 
 export interface ExplainDeps {
@@ -35,6 +38,9 @@ export interface ExplainDeps {
 
 /** Targets of one recipient that its result names at most. */
 const MAX_NAMED_TARGETS = 20;
+
+/** What `history … refs` puts behind a refusal: another one each time. */
+const REF = / \(ref [0-9a-f]+-\d+\)$/;
 
 /** Has a session with this envelope and message, and explains it. */
 export async function explain(envelope: Envelope, message: Uint8Array, deps: ExplainDeps): Promise<Explanation> {
@@ -55,7 +61,7 @@ export async function explain(envelope: Envelope, message: Uint8Array, deps: Exp
       detail: { recipient, result: text },
     })),
   ];
-  return { steps, results };
+  return { steps, results, dialogue };
 }
 
 /** Has a session as `explain` does, and returns the results alone. */
@@ -69,33 +75,73 @@ export async function resultsFor(
 
 async function resultsOf(
   { recipients }: Envelope,
-  { exchanges, decidedBy, taken }: Dialogue,
+  dialogue: Dialogue,
   { front, config }: Pick<ExplainDeps, "front" | "config">,
 ): Promise<readonly RecipientResult[]> {
+  const { exchanges, decidedBy, taken } = dialogue;
   const last = exchanges.findLast(({ command }) => command === ".");
   const rcpts = exchanges.filter(({ command }) => command.startsWith("RCPT "));
+  const serving = servingEnvelopes(dialogue);
   const results: RecipientResult[] = [];
   for (const [index, recipient] of recipients.entries()) {
-    const decided = exchanges[decidedBy[index]!]!, own = rcpts[index];
+    const decided = exchanges[decidedBy[index]!]!, asked = expandedIn(rcpts[index], null);
+    // Rules that look at what the message was found to be decide anew at its end.
+    const expanded = asked === null ? null : expandedIn(last, asked.rcpt) ?? asked;
     const code = codeOf(decided.reply);
-    if (taken === null || code < 200 || code >= 300) {
-      const text = decided.reply?.join(" ") ?? "the connection is closed without a reply";
-      results.push({ recipient, text, where: placeOf(decided.notes) });
+    if (taken === null || code < 200 || code >= 300 || expanded === null) {
+      const text = decided.reply?.join(" ").replace(REF, "") ?? "the connection is closed without a reply";
+      const rule = expanded?.result.ok === false ? lastRule(expanded.result.routed) : null;
+      results.push({ recipient, text, where: placeOf(decided.notes) ?? rule });
       continue;
     }
-    const asked = own?.notes.find((note) => note.kind === "expanded");
-    // Rules that look at what the message was found to be decide anew at its end.
-    const anew = last?.notes.find((note) =>
-      note.kind === "expanded" && asked !== undefined && formatMailbox(note.rcpt) === formatMailbox(asked.rcpt)
-    );
-    const expanded = anew?.kind === "expanded" ? anew : asked;
-    if (expanded === undefined) throw new Error("A recipient was taken, and lookup was not asked about it");
     const { rcpt } = expanded;
-    const targets = expanded.result.ok ? expanded.result.targets : [];
+    const targets = (serving.get(formatMailbox(rcpt)) ?? []).map(deliverableOf);
     const text = await goalsOf(targets, { actions: config.actions, lookups: front.lookups, rcpt });
-    results.push({ recipient, text, where: expanded.result.routed?.rule ?? placeOf(own?.notes ?? []) });
+    results.push({ recipient, text, where: lastRule(expanded.result.routed) });
   }
   return results;
+}
+
+type Expanded = Extract<Note, { kind: "expanded" }>;
+
+/** What lookup said of a recipient in an exchange; of the only one there, where none is named. */
+function expandedIn(exchange: Exchange | undefined, rcpt: Mailbox | null): Expanded | null {
+  const found = exchange?.notes.find((note) =>
+    note.kind === "expanded" && (rcpt === null || formatMailbox(note.rcpt) === formatMailbox(rcpt))
+  );
+  return found?.kind === "expanded" ? found : null;
+}
+
+/** The rule that was the last to decide on the way of a recipient: where it ends, or where it went last. */
+function lastRule(node: Routed | undefined): RecipientResult["where"] {
+  if (node === undefined) return null;
+  return node.children.reduce((rule, child) => lastRule(child) ?? rule, node.rule);
+}
+
+/** The envelopes that serve each recipient: its own, and those of others that bring the message to the same mailbox. */
+function servingEnvelopes({ exchanges, taken }: Dialogue): ReadonlyMap<string, readonly EnvelopeContent[]> {
+  const serving = new Map<string, EnvelopeContent[]>(), byId = new Map<string, EnvelopeContent>();
+  const add = (rcpt: Mailbox, envelope: EnvelopeContent | undefined) => {
+    if (envelope === undefined) return;
+    const known = serving.get(formatMailbox(rcpt));
+    if (known === undefined) serving.set(formatMailbox(rcpt), [envelope]);
+    else known.push(envelope);
+  };
+  for (const envelope of taken?.envelopes ?? []) {
+    byId.set(envelope.id, envelope);
+    add(envelope.rcpt, envelope);
+  }
+  for (const { notes } of exchanges) {
+    for (const note of notes) {
+      if (note.kind !== "event" || note.event.type !== "smtp-message") continue;
+      for (const { rcpt, by } of note.event.detail?.suppressed ?? []) add(rcpt, byId.get(by));
+    }
+  }
+  return serving;
+}
+
+function deliverableOf({ agent, action, dest, user = "", subAddress = "", exec = "" }: EnvelopeContent): Deliverable {
+  return agent === "mta" ? { agent, action, dest } : { agent: "mda", action, dest, user, subAddress, exec };
 }
 
 async function goalsOf(targets: readonly Deliverable[], deps: Parameters<typeof goalOf>[1]): Promise<string> {
@@ -104,7 +150,7 @@ async function goalsOf(targets: readonly Deliverable[], deps: Parameters<typeof 
     texts.add(await goalOf(target, deps));
     if (texts.size > MAX_NAMED_TARGETS) break;
   }
-  const named = [...texts].slice(0, MAX_NAMED_TARGETS);
+  const named = [...texts].slice(0, MAX_NAMED_TARGETS).join("; ");
   const more = targets.length - MAX_NAMED_TARGETS;
-  return texts.size > MAX_NAMED_TARGETS ? `${named.join("; ")}; and others, ${more} more targets` : named.join("; ");
+  return texts.size > MAX_NAMED_TARGETS ? `${named}; and others, ${more} more targets` : named;
 }

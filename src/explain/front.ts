@@ -102,7 +102,8 @@ export class Front {
       newId: () => this.#newId(),
     });
     this.#service = new SmtpService({
-      settings: settings.smtp,
+      // Who explains is told what the history would be.
+      settings: { ...settings.smtp, shared: { ...settings.smtp.shared, recording: true } },
       lookup: this.#lookupDoor(settings.lookup, ports, warn),
       queue: queue.asking,
       filter: ports.filter ?? passingFilter(settings),

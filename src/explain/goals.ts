@@ -29,11 +29,18 @@ async function relayGoal(
   action: RelayAction,
   { lookups, rcpt }: Pick<GoalDeps, "lookups" | "rcpt">,
 ): Promise<string> {
-  const other = formatMailbox(dest) === formatMailbox(rcpt) ? "" : ` for ${formatMailbox(dest)}`;
-  if (action.host === null && action.domain === null) return `to the exchangers of ${dest.domain}${other}`;
+  const other = written(dest) === written(rcpt) ? "" : ` for ${written(dest)}`;
+  if (action.host === null && action.domain === null) {
+    return `to the exchangers of ${dest.domain.toLowerCase()}${other}`;
+  }
   const urls = await lookups.smarthosts(action.name, dest.domain);
   // They take turns: the order of the moment is no part of what was decided.
   return `to ${urls.length === 0 ? "no host" : urls.map(shownHost).sort().join(" or ")}${other}`;
+}
+
+/** The case of a domain means nothing. */
+function written({ local, domain }: Mailbox): string {
+  return formatMailbox({ local, domain: domain.toLowerCase() });
 }
 
 /** A relay URL without whom to authenticate as, and without what is usual. */

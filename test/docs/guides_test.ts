@@ -81,6 +81,15 @@ refused you@elsewhere.example`,
   "from-sendmail.md": `grep -q '^Subject: test' /var/mail/bob
 refused you@elsewhere.example
 refused stranger@example.org`,
+  "testing-a-configuration.md": `
+smtpctl explain -f you@example.net -t sales@example.org --peer 192.0.2.2 --peer-name mx.example.net /root/offer >/run/said
+grep -q '^sales@example.org: deliver to alice by mbox .*; deliver to bob by mbox' /run/said
+grep -q 'X-Expect-To: <you@example.net> 550 5.7.1 Relaying denied' no-relay.eml
+smtpd -n --expect /etc/vaultpost/letters | grep -q '^3 as expected, 0 changed, 0 cannot be read'
+smtpd -n -f /root/new.conf --expect /etc/vaultpost/letters >/run/said && exit 1
+test $? = 1
+grep -q 'no-relay.eml: you@example.net: was 550 .*, is relay to mx1.example.net .*/root/new.conf:12' /run/said
+test ! -e /run/vaultpost/smtpd.sock`,
   "troubleshooting.md": `test "$(journalctl | grep -c "$id")" -gt 1`,
 };
 

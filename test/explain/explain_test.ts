@@ -49,7 +49,7 @@ const ROWS:
       "an alias leads to a user and to nobody that a rule takes",
       { recipients: ["sales@example.org", "bob@example.org"] },
       [
-        "550 5.7.1 Relaying denied: <sales@example.org>",
+        "550 5.7.1 Relaying denied: <sales@example.org> [18]",
         'deliver to bob by maildir (action "local") [18]',
       ],
     ],

@@ -47,6 +47,19 @@ Deno.test("DataReader: of a message that is too big twice the maximum is read, t
   assert.equal(read([bytesOf(`${H}\n`), ...parts(110)], 20_000).fault, "endless", "whatever else is wrong with it");
 });
 
+Deno.test("DataReader: of two faults of a message the first counts, in whatever pieces it comes", () => {
+  const message = bytesOf(`${"Received: x\r\n".repeat(200)}\r\n${"x\r\n".repeat(100)}.\r\n`);
+  for (const [maxBytes, fault] of [[100, "size"], [2000, "loop"]] as const) {
+    for (const piece of [1, 7, 500, message.length]) {
+      const parts = Array.from(
+        { length: Math.ceil(message.length / piece) },
+        (_, index) => message.slice(index * piece, (index + 1) * piece),
+      );
+      assert.equal(read(parts, maxBytes).fault, fault, `${maxBytes} octets in pieces of ${piece}`);
+    }
+  }
+});
+
 const rows: readonly { input: string; text?: string; fault?: Fault; done?: false; left?: string; because: string }[] = [
   { input: ".\r\n", text: "", because: "an empty message" },
   { input: `${H}.\r\n`, text: "A: b\n\n", because: "an empty body" },

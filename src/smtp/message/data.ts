@@ -212,6 +212,8 @@ export class DataReader {
   #lineEnd(rest: number): void {
     if (this.#column > MAX_LINE_OCTETS) this.fault = "line";
     this.#column = 0;
+    // Of two faults the first counts, however the octets came.
+    if (this.received > this.#maxBytes) this.#fail("size");
     const header = this.#header;
     if (!header.open || this.fault !== null) return;
     const to = this.#to;
