@@ -133,7 +133,10 @@ const findQuery = z.strictObject({
   since: word("RFC 3339, or 2h, 3d, today; without it the last 30 days are searched"),
   until: word("As `since`"),
   limit: schemas.limitOf({ usual: 50, most: MAX_PAGE_ROWS }),
-  before: z.string().max(200).optional().openapi({ description: "`next` of the page before" }),
+  // The history begins anew with what is none of its places.
+  before: z.string().regex(/^\d{1,8}\.\d{1,7}$/, "is not what a page gave as next").optional().openapi({
+    description: "`next` of the page before",
+  }),
 });
 
 export const messages = createRoute({
