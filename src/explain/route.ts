@@ -53,6 +53,7 @@ export async function explainRoute(envelope: EnvelopeContent, wire: Wire, deps: 
   const at = declared[`action ${envelope.action}`];
   const children = [
     ...plan.action === null ? [] : [senderStep(envelope, plan, deps)],
+    ...turnSteps(plan),
     ...plan.legs.flatMap((leg) => legSteps(leg, deps)),
     ...plan.end === null ? [] : [endStep(plan.end)],
     ...plan.end === null ? extensionSteps(envelope, wire, deps) : [],
@@ -79,6 +80,18 @@ function senderStep(envelope: EnvelopeContent, { action }: RoutePlan, { settings
 }
 
 // ── the hosts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Lists are gone through in turn: another message begins with another of them. */
+function turnSteps({ action, legs }: RoutePlan): Step[] {
+  const hosts = new Set(legs.map(({ target }) => target.relayKey)).size;
+  const sources = new Set(legs.map(({ target }) => target.source?.address)).size;
+  const lists = [...action?.host != null && hosts > 1 ? ["hosts"] : [], ...sources > 1 ? ["local addresses"] : []];
+  if (lists.length === 0) return [];
+  return [{
+    kind: "turns",
+    text: `its ${lists.join(" and ")} take turns: the next message begins with the next of them`,
+  }];
+}
 
 /** Steps of the way to one host that was named, or to the hosts of a domain. */
 function legSteps(leg: Leg, deps: RouteDeps): Step[] {
