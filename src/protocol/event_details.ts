@@ -18,37 +18,41 @@ import {
   type SuppressedCopy,
 } from "../events/mod.ts";
 import { type Check, type Fields, finite, flag, list, nullOr, oneOf, optional, record, text, whole } from "./check.ts";
-import { routed } from "./routed.ts";
+import { routed, ROUTED_FIELDS, ROUTED_GOAL_FIELDS } from "./routed.ts";
 import { agent, envelopeId, handling, mailbox, messageId, origin, reversePath, sessionId, status } from "./shapes.ts";
 
 const word = text();
-export const connectionDetail: Check<ConnectionDetail> = record<ConnectionDetail>({
+const CONNECTION_DETAIL: Fields<ConnectionDetail> = {
   confirmed: oneOf("pass", "fail", "error", "temporary"),
   listener: word,
   tag: word,
-});
+};
+export const connectionDetail: Check<ConnectionDetail> = record<ConnectionDetail>(CONNECTION_DETAIL);
 
-const filterNote: Check<FilterNote> = record<FilterNote>({
+const FILTER_NOTE: Fields<FilterNote> = {
   filter: word,
   kind: oneOf("builtin", "program"),
   phase: word,
   decision: oneOf("proceed", "junk", "report", "rewrite", "reject", "disconnect"),
   text: optional(word),
-});
+};
+const filterNote: Check<FilterNote> = record<FilterNote>(FILTER_NOTE);
 
+const ACCEPTED_ENVELOPE: Fields<AcceptedEnvelope> = {
+  id: envelopeId,
+  rcpt: mailbox,
+  dest: mailbox,
+  agent,
+  action: word,
+  user: optional(word),
+};
 export const acceptedEnvelopes: Check<readonly AcceptedEnvelope[]> = list(
-  record<AcceptedEnvelope>({
-    id: envelopeId,
-    rcpt: mailbox,
-    dest: mailbox,
-    agent,
-    action: word,
-    user: optional(word),
-  }),
+  record<AcceptedEnvelope>(ACCEPTED_ENVELOPE),
   MAX_LISTED_PARTS,
 );
+const SUPPRESSED_COPY: Fields<SuppressedCopy> = { rcpt: mailbox, dest: mailbox, by: envelopeId };
 
-export const messageDetail: Check<MessageDetail> = record<MessageDetail>({
+const MESSAGE_DETAIL: Fields<MessageDetail> = {
   origin,
   ciphers: nullOr(word),
   sender: reversePath,
@@ -58,13 +62,14 @@ export const messageDetail: Check<MessageDetail> = record<MessageDetail>({
   begunAt: finite,
   durableAt: finite,
   envelopes: acceptedEnvelopes,
-  suppressed: list(record<SuppressedCopy>({ rcpt: mailbox, dest: mailbox, by: envelopeId }), MAX_LISTED_PARTS),
+  suppressed: list(record<SuppressedCopy>(SUPPRESSED_COPY), MAX_LISTED_PARTS),
   routed: list(routed, MAX_LISTED_TREES),
   filters: list(filterNote, MAX_FILTER_NOTES),
   more: whole(),
-});
+};
+export const messageDetail: Check<MessageDetail> = record<MessageDetail>(MESSAGE_DETAIL);
 
-export const refusalDetail: Check<RefusalDetail> = record<RefusalDetail>({
+const REFUSAL_DETAIL: Fields<RefusalDetail> = {
   ref: text(64),
   origin: nullOr(origin),
   host: word,
@@ -74,9 +79,10 @@ export const refusalDetail: Check<RefusalDetail> = record<RefusalDetail>({
   rcpts: list(word, MAX_REFUSED_RCPTS),
   routed: optional(routed),
   filter: optional(filterNote),
-});
+};
+export const refusalDetail: Check<RefusalDetail> = record<RefusalDetail>(REFUSAL_DETAIL);
 
-export const attemptDetail: Check<AttemptDetail> = record<AttemptDetail>({
+const ATTEMPT_DETAIL: Fields<AttemptDetail> = {
   session: optional(sessionId),
   method: text(32),
   host: optional(word),
@@ -91,16 +97,33 @@ export const attemptDetail: Check<AttemptDetail> = record<AttemptDetail>({
   stage: optional(oneOf("MAIL", "RCPT", "DATA", "EOM")),
   durationMs: optional(finite),
   tries: whole(),
-});
+};
+export const attemptDetail: Check<AttemptDetail> = record<AttemptDetail>(ATTEMPT_DETAIL);
 
+const DIALOGUE_LINE: Fields<DialogueLine> = {
+  ms: finite,
+  from: oneOf("client", "server"),
+  text: text(MAX_DIALOGUE_LINE_CHARS),
+};
 /** The fields of a dialogue. */
 export const dialogue: Fields<DialogueEvent, "type"> = {
   session: sessionId,
   side: oneOf("in", "out"),
   message: optional(messageId),
-  lines: list(
-    record<DialogueLine>({ ms: finite, from: oneOf("client", "server"), text: text(MAX_DIALOGUE_LINE_CHARS) }),
-    MAX_DIALOGUE_LINES,
-  ),
+  lines: list(record<DialogueLine>(DIALOGUE_LINE), MAX_DIALOGUE_LINES),
   before: whole(),
+};
+
+/** The fields of all of these, by the names of their types: docs/events.md documents each. */
+export const DETAIL_FIELDS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  ConnectionDetail: CONNECTION_DETAIL,
+  MessageDetail: MESSAGE_DETAIL,
+  AcceptedEnvelope: ACCEPTED_ENVELOPE,
+  SuppressedCopy: SUPPRESSED_COPY,
+  FilterNote: FILTER_NOTE,
+  RefusalDetail: REFUSAL_DETAIL,
+  AttemptDetail: ATTEMPT_DETAIL,
+  DialogueLine: DIALOGUE_LINE,
+  Routed: { ...ROUTED_FIELDS, children: list(routed) },
+  RoutedGoal: ROUTED_GOAL_FIELDS,
 };

@@ -10,21 +10,36 @@ import {
   ROUTED_RESULTS,
   type RoutedGoal,
 } from "../envelope/mod.ts";
-import { type Check, nullOr, oneOf, optional, record, text, whole } from "./check.ts";
+import { type Check, type Fields, nullOr, oneOf, optional, record, text, whole } from "./check.ts";
 
 const short = text(MAX_ROUTED_CHARS);
 
-const routedNode: Check<Omit<Routed, "children">> = record<Omit<Routed, "children">>({
+export const ROUTED_GOAL_FIELDS: Fields<RoutedGoal> = {
+  kind: oneOf(...ROUTED_GOALS),
+  user: optional(short),
+  text: short,
+};
+/** All but the children. */
+export const ROUTED_FIELDS: Fields<Omit<Routed, "children">> = {
   address: short,
   how: oneOf(...ROUTED_BY),
   table: optional(short),
   rule: nullOr(record<NonNullable<Routed["rule"]>>({ file: short, line: whole() })),
   result: oneOf(...ROUTED_RESULTS),
   action: optional(short),
-  goal: optional(record<RoutedGoal>({ kind: oneOf(...ROUTED_GOALS), user: optional(short), text: short })),
+  goal: optional(record<RoutedGoal>(ROUTED_GOAL_FIELDS)),
   reason: optional(short),
   more: optional(whole()),
-});
+};
+/** One check for addresses, one for what stands below them, and one for ends: each looks fast at what has the fields of the last one. */
+const addressNode = record<Omit<Routed, "children">>(ROUTED_FIELDS);
+const innerNode = record<Omit<Routed, "children">>(ROUTED_FIELDS);
+const endNode = record<Omit<Routed, "children">>(ROUTED_FIELDS);
+
+function nodeFault(node: unknown): string | null {
+  const { goal, rule } = (node ?? {}) as { readonly goal?: unknown; readonly rule?: unknown };
+  return (goal !== undefined ? endNode : rule === null ? innerNode : addressNode)(node);
+}
 
 /** A tree with bounds of its own: one that is too deep, or has too many nodes, is refused before all of it was looked at. */
 export const routed: Check<Routed> = (value) => {
@@ -32,7 +47,7 @@ export const routed: Check<Routed> = (value) => {
   const look = (one: unknown, levels: number): string | null => {
     if (levels === 0) return `has more than ${MAX_ROUTED_LEVELS} levels`;
     if (++nodes > MAX_ROUTED_NODES) return `has more than ${MAX_ROUTED_NODES} nodes`;
-    const fault = routedNode(one);
+    const fault = nodeFault(one);
     if (fault !== null) return fault;
     const { children } = one as { readonly children?: unknown };
     if (!Array.isArray(children)) return "has no list of children";
