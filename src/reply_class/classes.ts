@@ -32,6 +32,8 @@ export type ReplyDetail =
   | "reverse-dns"
   /** The domain of the sender's address cannot be found or used. */
   | "sender"
+  /** The time of the message was over before it was tried. */
+  | "expired"
   /** The message goes in a circle. */
   | "loop"
   /** More recipients than the host takes at once. */

@@ -4,8 +4,10 @@ import type { ReplyClass, ReplyDetail } from "./classes.ts";
 
 /** What the sentences are about. */
 export interface About {
-  /** The address that the message was for, or words for several. */
+  /** The address that the message was for, or words for several such as "the recipients below". */
   readonly recipient: string;
+  /** `recipient` are words for several. */
+  readonly several?: boolean;
   /** The host that refused or was not reached; "" or absent when there was none. */
   readonly host?: string;
   /** Who reads them: the sender of the message, or who runs this server. */
@@ -24,6 +26,7 @@ export interface Description {
 /** What the texts below are made with. */
 interface Names {
   readonly rcpt: string;
+  readonly several: boolean;
   /** "The mail server mx.example.org", at the start of a sentence. */
   readonly Host: string;
   /** The same within one. */
@@ -43,13 +46,14 @@ const ASK_POSTMASTER =
 
 const TEXTS: Readonly<Record<ReplyClass, Texts>> = {
   "no-such-user": {
-    what: ({ rcpt, host }) => `The address ${rcpt} is not known to ${host}.`,
-    sender: "Check it for typing errors, or ask the recipient in another way for the right address.",
+    what: ({ rcpt, several, host }) =>
+      several ? `The addresses of ${rcpt} are not known to ${host}.` : `The address ${rcpt} is not known to ${host}.`,
+    sender: "Look for typing errors, or ask in another way for the right address.",
     operator:
       "The sender has to correct the address; if it stands in an alias, a list or a forward of yours, remove it there.",
   },
   "mailbox-full": {
-    what: ({ rcpt }) => `The mailbox of ${rcpt} is full.`,
+    what: ({ rcpt, several }) => `The ${several ? "mailboxes" : "mailbox"} of ${rcpt} ${several ? "are" : "is"} full.`,
     sender: "Tell the recipient in another way, and send the message again when they have made room.",
     operator:
       "Only the recipient or their provider can make room; mail to this address is tried again until its time is over.",
@@ -64,7 +68,7 @@ const TEXTS: Readonly<Record<ReplyClass, Texts>> = {
   reputation: {
     what: ({ rcpt, Host }) =>
       `${Host} did not take the message to ${rcpt} because it has a bad opinion of the server or domain that sent it.`,
-    sender: `Your message itself is seldom the cause. ${ASK_POSTMASTER}`,
+    sender: ASK_POSTMASTER,
     operator:
       "Find the address or domain of this server at the list that the answer names, stop what brought it there, and ask for its removal.",
   },
@@ -93,7 +97,7 @@ const TEXTS: Readonly<Record<ReplyClass, Texts>> = {
     what: ({ rcpt, Host }) =>
       `${Host} did not take the message to ${rcpt} because it could not verify that it really comes from your domain (SPF, DKIM or DMARC).`,
     sender:
-      `Send it through the mail server of your own domain if you used another one. Otherwise forward this report to the people who run it.`,
+      "Send it through the mail server of your own domain, or forward this report to the people who run that server.",
     operator: "Run `smtpctl check`: it compares SPF, DKIM and DMARC records in the DNS with what this server does.",
   },
   temporary: {
@@ -102,8 +106,7 @@ const TEXTS: Readonly<Record<ReplyClass, Texts>> = {
     operator: "Nothing is wrong here as far as is known; if it lasts for many messages, write to the postmaster there.",
   },
   unreachable: {
-    what: ({ rcpt, host }) =>
-      `The message to ${rcpt} could not be brought to ${host}: there was no working connection.`,
+    what: ({ rcpt, host }) => `The message to ${rcpt} could not be brought to ${host} because no connection worked.`,
     sender: "Check the part of the address behind the @, or send the message again later.",
     operator:
       "See whether other destinations are reached; `smtpctl show hosts` has the last failure of each, and port 25 may be blocked.",
@@ -111,7 +114,7 @@ const TEXTS: Readonly<Record<ReplyClass, Texts>> = {
   tls: {
     what: ({ rcpt, host }) =>
       `No encrypted connection as it is required was possible to ${host}, so that the message to ${rcpt} was not sent.`,
-    sender: `Nothing of your message was shown to others. ${ASK_POSTMASTER}`,
+    sender: ASK_POSTMASTER,
     operator:
       "Compare what the action asks for (tls in smtpd.conf) with what the host offers; its certificate may be out of date.",
   },
@@ -136,12 +139,16 @@ const TEXTS: Readonly<Record<ReplyClass, Texts>> = {
 const DETAILS: Readonly<Partial<Record<ReplyClass, Readonly<Partial<Record<ReplyDetail, Partial<Texts>>>>>>> = {
   "no-such-user": {
     domain: {
-      what: ({ rcpt }) => `The domain of the address ${rcpt} does not exist, or takes no mail.`,
+      what: ({ rcpt, several }) =>
+        several
+          ? `The domains of ${rcpt} do not exist, or take no mail.`
+          : `The domain of the address ${rcpt} does not exist, or takes no mail.`,
       sender:
         "Check the part behind the @ for typing errors, or ask the recipient in another way for the right address.",
     },
     closed: {
-      what: ({ rcpt }) => `The mailbox ${rcpt} was closed or switched off.`,
+      what: ({ rcpt, several }) =>
+        `The ${several ? "mailboxes of " : "mailbox "}${rcpt} ${several ? "were" : "was"} closed or switched off.`,
       sender: "Ask the recipient in another way for an address that works.",
     },
   },
@@ -150,7 +157,7 @@ const DETAILS: Readonly<Partial<Record<ReplyClass, Readonly<Partial<Record<Reply
       what: ({ rcpt, Host }) =>
         `${Host} does not take mail for ${rcpt} from this server: it says that it is not responsible for that address.`,
       sender:
-        "Check the address for typing errors. If it is right, the recipient's domain is set up wrongly, or your server is.",
+        "Look for typing errors in the address, or tell the recipient in another way that their domain seems to be set up wrongly.",
       operator:
         "See that the MX records of the domain, or the relay host in smtpd.conf, name the right server, and whether it wants a login.",
     },
@@ -178,6 +185,11 @@ const DETAILS: Readonly<Partial<Record<ReplyClass, Readonly<Partial<Record<Reply
     },
   },
   unreachable: {
+    expired: {
+      what: ({ rcpt }) => `The time for the message to ${rcpt} was over before it could be sent.`,
+      sender: ASK_POSTMASTER,
+      operator: "See why mail waits here: `smtpctl show status` says whether something is paused.",
+    },
     loop: {
       what: ({ rcpt }) => `The message to ${rcpt} went in a circle between servers and was stopped.`,
       sender: "Tell the recipient in another way: a forward of theirs leads back to itself.",
@@ -213,9 +225,9 @@ const DETAILS: Readonly<Partial<Record<ReplyClass, Readonly<Partial<Record<Reply
  * Names stand as they are: control characters are the caller's business.
  */
 export function describe(of: ReplyClass, about: About): Description {
-  const { recipient, host = "", reader, state, detail } = about;
+  const { recipient, several = false, host = "", reader, state, detail } = about;
   const named = host === "" ? "the receiving mail server" : `the mail server ${host}`;
-  const names = { rcpt: recipient, host: named, Host: named.replace(/^t/, "T") };
+  const names = { rcpt: recipient, several, host: named, Host: named.replace(/^t/, "T") };
   const { what, sender, operator } = { ...TEXTS[of], ...(detail === undefined ? {} : DETAILS[of]?.[detail]) };
   if (state === "waiting") {
     return { what: waiting(of, what(names), names), todo: reader === "sender" ? AGAIN_SENDER : operator };

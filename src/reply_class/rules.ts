@@ -440,6 +440,7 @@ export const WORDS: readonly WordRule[] = [
     says: ["ahead of the tls handshake", "channel already secured", "syntax error: bare", "already authenticated"],
   },
   { class: "temporary", only: 4, of: "Postfix", says: ["unverified address", "address verification in progress"] },
+  { class: "unreachable", detail: "expired", of: "", says: ["envelope expired"] },
   {
     class: "unreachable",
     detail: "loop",
@@ -508,7 +509,6 @@ export const WORDS: readonly WordRule[] = [
       "address family mismatch",
       "invalid reply code",
       "sessions during their first message",
-      "envelope expired",
       "delivery time expired",
     ],
   },

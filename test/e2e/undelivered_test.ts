@@ -160,7 +160,7 @@ match from any for any action "out"
         await daemon.launch();
         const notice = await daemon.mailbox("old").text();
         assert.equal(listed.sessions.length, before + 1);
-        assert.match(notice, /^Your message could not be delivered within 4 days\./m);
+        assert.match(notice, /^Your message could not be delivered within 4 days, and/m);
         assert.match(
           notice,
           /^old@listed\.test: 554 5\.7\.1 listed by bl\.test \(127\.0\.0\.1\s+port\s+\d+,\s+at\s+the\s+greeting\)$/m,

@@ -180,6 +180,67 @@ for (const { file, notice } of golden) {
   });
 }
 
+/** What people read first, by what a host said or what happened here. */
+const sentences: readonly { readonly said: string; readonly remote?: string; readonly want: RegExp }[] = [
+  {
+    said: "550 5.1.1 No such user",
+    remote: "mx.example.org",
+    want:
+      /^Your message could not be delivered: the address bob@example\.org is not known to the mail server mx\.example\.org\. Look for typing errors/,
+  },
+  {
+    said: "552 5.2.2 Over quota",
+    want: /: the mailbox of bob@example\.org is full\. Tell the recipient in another way/,
+  },
+  {
+    said: "550 5.7.1 blocked using zen.spamhaus.org",
+    want: /has a bad opinion of the server or domain that sent it\. Forward/,
+  },
+  {
+    said: "552 5.3.4 Message too big",
+    want: /does not take messages as large as the one to bob@example\.org\. Send it without/,
+  },
+  { said: "554 5.7.1 Spam message rejected", want: /because of what is in it/ },
+  { said: "550 5.7.26 DMARC policy", want: /could not verify that it really comes from your domain/ },
+  { said: "mx.example.org (192.0.2.1) port 25: Connection refused", want: /because no connection worked\./ },
+  {
+    said: "550 5.0.0 Nein",
+    want: /did not say why in words that are known here\. Read the answer of the server below/,
+  },
+];
+for (const { said, remote, want } of sentences) {
+  Deno.test(`a DSN says in two sentences what happened and what to do: ${said}`, () => {
+    const [recipient] = common.recipients, host = remote === undefined ? {} : { remote };
+    const code = /^\d{3} \d\.(\S+)/.exec(said)?.[1] ?? "4.1";
+    const written = text(composeDsn({
+      ...common,
+      recipients: [{ ...recipient!, text: said, status: { class: 5, code }, ...host }],
+    }));
+    const first = /\nHi!\n\n([^]*?)\n\n/.exec(written)![1]!.replaceAll("\n", " ");
+    assert.match(first, want);
+    assert.equal(first.split(/\. (?=[A-Z])/).length, 2, first);
+    assert.ok(written.includes(`bob@example.org: ${said}`), written);
+  });
+}
+
+Deno.test("a DSN about many recipients explains each kind of failure once, and few of them", () => {
+  const [recipient] = common.recipients;
+  const of = (local: string, said: string, remote: string) => ({
+    ...{ ...recipient!, dest: { local, domain: "example.org" }, text: said, remote },
+  });
+  const many = Array.from({ length: 100 }, (_, index) => of(`u${index}`, "550 5.1.1 No", "mx.example.org"));
+  const written = text(
+    composeDsn({ ...common, recipients: [...many, of("full", "552 5.2.2 Over quota", "mx.example.org")] }),
+  );
+  assert.equal(written.match(/^Your message could not be delivered/gm)?.length, 2);
+  assert.match(written.replaceAll("\n", " "), /the addresses of 100 of the recipients below are not known to/);
+  const hosts = Array.from({ length: 50 }, (_, index) => of(`u${index}`, "550 5.1.1 No", `mx${index}.example.org`));
+  const wide = text(composeDsn({ ...common, recipients: hosts }));
+  assert.equal(wide.match(/^Your message could not be delivered/gm)?.length, 8);
+  assert.match(wide, /What happened to the other recipients is said below\./);
+  assert.equal(wide.match(/^Final-Recipient: /gm)?.length, 50);
+});
+
 Deno.test("headerSection() ends before the empty line, and takes all of what has none", () => {
   assert.equal(text(headerSection(utf8("A: b\nC: d\n\nx\n\ny"))), "A: b\nC: d\n");
   assert.equal(text(headerSection(utf8("\nbody"))), "");

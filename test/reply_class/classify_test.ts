@@ -162,6 +162,7 @@ Deno.test("describe() says in a sentence or two what happened and what to do, fo
     "recipients",
     "relay",
     "form",
+    "expired",
     undefined,
   ] as const;
   for (const cls of REPLY_CLASSES) {
@@ -173,6 +174,8 @@ Deno.test("describe() says in a sentence or two what happened and what to do, fo
           for (const text of [what, todo]) {
             assert.match(text, /^[A-Z`][\x20-\x7e]+\.$/, text);
             assert.ok(text.length < 260, text);
+            // One sentence each.
+            assert.doesNotMatch(text, /\. [A-Z]/, text);
           }
           assert.match(what, /bob@example\.org/);
         }

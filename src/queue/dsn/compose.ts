@@ -5,52 +5,12 @@
 
 import { formatDate } from "../../date.ts";
 import { ipVersion } from "../../net/mod.ts";
-import {
-  type Charset,
-  type DsnContent,
-  type DsnParameters,
-  formatMailbox,
-  type Handling,
-  isAscii,
-  type Mailbox,
-} from "../../envelope/mod.ts";
+import { formatMailbox, isAscii } from "../../envelope/mod.ts";
 import { decodeXtext, finalRecipient, oneLine, originalRecipient } from "./delivery_status.ts";
+import { charsetOf, type Dsn } from "./dsn.ts";
+import { explanation } from "./explanation.ts";
 
-/** A recipient that a DSN is about. */
-export interface DsnRecipient {
-  readonly dest: Mailbox;
-  /** ORCPT as the client sent it, "" for none. */
-  readonly orcpt: string;
-  readonly text: string;
-  readonly status: DsnContent["status"];
-  /** Name of the host that said so, or that it failed at; "" or absent when there is none. */
-  readonly remote?: string;
-}
-
-/** What a DSN says, of one kind and to one sender. */
-export interface Dsn {
-  readonly kind: DsnContent["kind"];
-  /** Failed because the time of the message is over. */
-  readonly expired?: boolean;
-  /** Name of this server to the outside. */
-  readonly smtpname: string;
-  /** The sender of the original, who gets this. */
-  readonly to: Mailbox;
-  readonly recipients: readonly DsnRecipient[];
-  readonly envid: DsnParameters["envid"];
-  readonly delaySeconds: number;
-  readonly ttlSeconds: number;
-  /** ms since the epoch. */
-  readonly now: number;
-  /** Random, so that no message can contain it by intention. */
-  readonly boundary: string;
-  readonly messageId: string;
-  /** The original, or its header section only. */
-  readonly original: Uint8Array;
-  readonly complete: boolean;
-  /** Of the original. */
-  readonly handling?: Handling;
-}
+export type { Dsn, DsnRecipient } from "./dsn.ts";
 
 /** Returns the text of a DSN as it is stored: header section and body. Lines end with LF; never throws. */
 export function composeDsn(dsn: Dsn): Uint8Array<ArrayBuffer> {
@@ -107,18 +67,6 @@ export function headerSection(body: Uint8Array): Uint8Array {
   return body;
 }
 
-/** "4 hours": the largest unit that fits, in whole numbers. */
-function formatAge(seconds: number): string {
-  const [count, unit] = seconds < 60
-    ? [seconds, "second"]
-    : seconds < 3600
-    ? [Math.floor(seconds / 60), "minute"]
-    : seconds < 86_400
-    ? [Math.floor(seconds / 3600), "hour"]
-    : [Math.floor(seconds / 86_400), "day"];
-  return `${count} ${unit}${count === 1 ? "" : "s"}`;
-}
-
 function headers(dsn: Dsn, { eightBit }: { readonly eightBit: boolean }): string[] {
   return [
     `Subject: Delivery status notification: ${dsn.kind}`,
@@ -154,52 +102,6 @@ function part(boundary: string, { type, description, eightBit }: Part): string[]
   ];
 }
 
-function charsetOf({ handling }: Dsn): Charset {
-  return handling?.smtpUtf8 ? "utf-8" : "us-ascii";
-}
-
-function explanation(dsn: Dsn): string[] {
-  const charset = charsetOf(dsn);
-  return [
-    "Hi!",
-    "",
-    `This is the mail system at ${dsn.smtpname}. Nobody reads replies to this message.`,
-    "",
-    ...REASON[dsn.kind](dsn),
-    "",
-    ...dsn.recipients.map(({ dest, text }) => oneLine(`${formatMailbox(dest)}: ${withoutCode(text)}`, charset)),
-    "",
-    ...(dsn.kind === "delayed"
-      ? [
-        "This is only a warning. Delivery is tried again and again until the",
-        `message is ${formatAge(dsn.ttlSeconds)} old: there is no need to send it again.`,
-        "",
-      ]
-      : []),
-    `Below is a copy of the original ${dsn.complete ? "message" : "message's headers"}:`,
-  ];
-}
-
-const REASON: Readonly<Record<Dsn["kind"], (dsn: Dsn) => string[]>> = {
-  failed: ({ expired = false, ttlSeconds }) =>
-    expired
-      ? [
-        `Your message could not be delivered within ${formatAge(ttlSeconds)}. The time for it is`,
-        "over (the envelope is expired), and it is not tried again. This is what was",
-        "said last about these recipients:",
-      ]
-      : ["Your message could not be delivered to these recipients:"],
-  delayed: (dsn) => [
-    `Your message has been waiting for more than ${formatAge(dsn.delaySeconds)} to be`,
-    "delivered to these recipients:",
-  ],
-  delivered: () => ["Your message was delivered to these recipients:"],
-  relayed: () => [
-    "Your message was handed on for these recipients, to a mail system that",
-    "does not report deliveries. You may hear no more of it:",
-  ],
-};
-
 /** RFC 3464 §2: fields of the message, then a block for each recipient. */
 function deliveryStatus(dsn: Dsn): string[] {
   const charset = charsetOf(dsn);
@@ -218,11 +120,6 @@ function deliveryStatus(dsn: Dsn): string[] {
   }
   lines.push("");
   return lines;
-}
-
-/** Drops the code 1xx or 6xx of a text of our own: no server said it. */
-function withoutCode(text: string): string {
-  return text.replace(/^[16]\d\d /, "");
 }
 
 function endLine(bytes: Uint8Array): Uint8Array {
