@@ -18,7 +18,7 @@ const LOADED: Readonly<Record<Role, readonly string[]>> = {
     ...["lookup", "mac", "net", "rules", "sasl", "tables"],
   ],
   // Of the scheduler it has the retry back-off only, see NEVER.
-  queue: ["bounded_map.ts", "date.ts", "mac", "mail_auth", "net", "queue", "schedule", "signer_client"],
+  queue: ["bounded_map.ts", "date.ts", "mac", "mail_auth", "net", "queue", "reply_class", "schedule", "signer_client"],
   // It shows the queue that each job is its own.
   scheduler: ["mac", "schedule"],
   relay: [
