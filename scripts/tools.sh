@@ -56,6 +56,7 @@ ensure_unpacked() {
     apt-get download -qq -o APT::Sandbox::User=root $wanted >&2 ||
       for name in $wanted; do apt-get download -qq -o APT::Sandbox::User=root "$name" >&2; done
     for deb in *.deb; do dpkg -x "$deb" ..; done
+    rm -f ./*.deb
   ) || { rm -rf "$place.$$"; return 1; }
   mv "$place.$$" "$place"
 }
@@ -67,7 +68,7 @@ link_tool() {
   cat >"$tools/bin/$name.$$" <<SCRIPT
 #!/bin/sh
 here=\$(dirname -- "\$(dirname -- "\$(readlink -f -- "\$0")")")/$1
-LD_LIBRARY_PATH=\$here/usr/lib/postfix:\$here/usr/lib:\$here/usr/lib/$(uname -m)-linux-gnu:\$here/lib/$(uname -m)-linux-gnu exec "\$here/$2" "\$@"
+LD_LIBRARY_PATH=\$here/usr/lib/postfix:\$here/usr/lib:\$here/usr/lib/$(uname -m)-linux-gnu:\$here/lib/$(uname -m)-linux-gnu:\$here/usr/lib/$(uname -m)-linux-gnu/pulseaudio exec "\$here/$2" "\$@"
 SCRIPT
   chmod +x "$tools/bin/$name.$$"
   mv -f "$tools/bin/$name.$$" "$tools/bin/$name"
@@ -104,12 +105,25 @@ ensure_opendkim() {
   if [ -x "$tools/opendkim/usr/sbin/opendkim" ]; then link_tool opendkim usr/sbin/opendkim; fi
 }
 
+# Chromium for the tests of the admin page: one that is installed, or Debian's, which is large: while it loads there is the file $chromium_loads.
+ensure_chromium() {
+  if ! command -v chromium >/dev/null && [ ! -x "$tools/bin/chromium" ]; then
+    ensure_package chromium
+    if [ -x "$tools/chromium/usr/lib/chromium/chromium" ]; then link_tool chromium usr/lib/chromium/chromium; fi
+  fi
+  rm -f "$chromium_loads"
+}
+
+# Sets chromium_pid: that process may go on, and the tests that need it wait for it.
 ensure_test_tools() {
   ensure_commands
   ensure_postfix_tools
   # Next hops of a test, and another clock for some; those who have to do without say so. The first one brings new lists where they are needed, the others
   # are loaded together.
   ensure_package postfix
+  : >"$chromium_loads"
+  ensure_chromium &
+  chromium_pid=$!
   loading=
   for package in opensmtpd libfaketime python3-dkim python3-authres rspamd pebble zsh fish dovecot-imapd dovecot-lmtpd; do
     ensure_package $package &

@@ -7,12 +7,12 @@ import { formatPath, isEnvelopeId } from "../envelope/mod.ts";
 import { createApi, overviewOf } from "./api/api.ts";
 import { Problem } from "./api/problem.ts";
 import { EventStreams } from "./api/streams.ts";
+import { answerAsset, ASSET_PATHS } from "./assets.ts";
 import type { AdminContext, AdminEnvironment } from "./environment.ts";
 import { SECURITY_HEADERS } from "./headers.ts";
 import { demand, Identities } from "./identity.ts";
 import { RateLimits } from "./limits.ts";
 import { isOwnHost, refuseCrossSite } from "./origin.ts";
-import { renderPage, STYLE } from "./page.ts";
 import { prometheusText } from "./prometheus.ts";
 import type { AdminRow, AdminSource } from "./source.ts";
 
@@ -47,7 +47,7 @@ export function createAdmin({ source, clock }: AdminDeps): AdminApp {
     await admit(c, { source, identities, limits });
     await next();
   });
-  addPage(app, { source, now: () => clock.now() });
+  addPage(app);
   addMetrics(app, source);
   app.route("/", createApi({ source, identities, streams, now: () => clock.now() }));
   const routes = app.routes.filter(({ method, path }) => method !== "ALL" && !path.includes("*"));
@@ -59,7 +59,10 @@ export function createAdmin({ source, clock }: AdminDeps): AdminApp {
     close: () => streams.close(),
     fetch: async (request, connection) => {
       const response = await app.fetch(request, connection);
-      for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.headers.set(name, value);
+      for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
+        // Files of the page may be kept, and say so.
+        if (name !== "Cache-Control" || !response.headers.has(name)) response.headers.set(name, value);
+      }
       return response;
     },
   };
@@ -130,20 +133,11 @@ function matches(pattern: string, path: string): boolean {
   return one.length === other.length && one.every((part, at) => part.startsWith(":") || part === other[at]);
 }
 
-function addPage(
-  app: OpenAPIHono<AdminEnvironment>,
-  { source, now }: { readonly source: AdminSource; readonly now: () => number },
-): void {
-  app.get("/", async (c) => {
-    demand(c.get("identity"), "read", c.req.raw.headers);
-    const [page, health, diskErrors] = await Promise.all([
-      takePage(source, c.req.query("after"), PAGE),
-      source.health(),
-      source.diskErrors(),
-    ]);
-    return c.html(await renderPage(source, { ...page, health, diskErrors, now: now() }));
-  });
-  app.get("/style.css", (c) => c.body(STYLE, 200, { "Content-Type": "text/css; charset=utf-8" }));
+/** The page itself says nothing of the daemon: who may not read gets it, too, and finds the login in it. */
+function addPage(app: OpenAPIHono<AdminEnvironment>): void {
+  for (const path of ASSET_PATHS) {
+    app.get(path, async (c) => await answerAsset(path, c.req.header("if-none-match") ?? null) ?? c.notFound());
+  }
 }
 
 function addMetrics(app: OpenAPIHono<AdminEnvironment>, source: AdminSource): void {

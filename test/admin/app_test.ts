@@ -1,6 +1,7 @@
 /** The admin pages, asked without a socket. */
 
 import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { ASSET_PATHS } from "../../src/admin/assets.ts";
 import { appOf, ENVELOPES as all, sourceOf } from "./fakes.ts";
 
 const ask = (path: string, init: RequestInit = {}, source = sourceOf()) => appOf(source)(path, init);
@@ -83,34 +84,38 @@ for (const limit of ["0", "1001", "many", "-1", "1.5"]) {
   });
 }
 
-Deno.test("GET / shows what is wrong with the spool", async () => {
-  const diskErrors = () => Promise.resolve(["QUEUE disk full: mail is refused with 452"]);
-  const page = await (await ask("/", {}, sourceOf({ diskErrors }))).text();
-  match(page, /<p class="bad">QUEUE disk full: mail is refused with 452<\/p>/);
-  ok(!page.includes("All is well"));
-});
-
-Deno.test("GET / shows the queue and the counters, and text from outside stays text", async () => {
-  const paused = () => ({ mda: false, mta: true, smtp: false });
-  const response = await ask("/", {}, sourceOf({ paused }));
+Deno.test("GET / is the page: the same for everybody, with nothing of the daemon in it, and what it names is there", async () => {
+  const response = await ask("/", {}, sourceOf({ diskErrors: () => Promise.reject(new Error("not asked")) }));
   equal(response.status, 200);
   const page = await response.text();
-  match(page, /00000002cccccccc/);
-  match(page, /due in 1m/);
-  match(page, /Paused: mta/);
-  match(page, /scheduler\.delivery\.ok/);
-  ok(!page.includes("<script"));
-  match(page, /&lt;script&gt;alert/);
+  const named = [...page.matchAll(/(?:src|href)="(page\/[^"]+)"/g)].map(([, path]) => path!);
+  ok(named.length > 3);
+  const missing = new Set<string>();
+  const follow = async (path: string): Promise<void> => {
+    if (missing.has(path)) return;
+    missing.add(path);
+    const file = await ask(path);
+    equal(file.status, 200, path);
+    match(file.headers.get("content-type")!, /^(text\/(javascript|css)|image\/svg\+xml)/);
+    const text = await file.text();
+    for (const [, name] of text.matchAll(/\bfrom ?"(\.[^"]+)"/g)) {
+      await follow(new URL(name!, `http://x${path}`).pathname);
+    }
+  };
+  for (const path of named) await follow(`/${path}`);
+  deepEqual([...missing].toSorted(), ASSET_PATHS.filter((path) => path !== "/").toSorted());
 });
 
-Deno.test("GET / says so when the queue is empty or an isolate is ill", async () => {
-  const source = sourceOf({
-    queuePage: () => Promise.resolve([]),
-    health: () => Promise.resolve({ queue: true, scheduler: false }),
-  });
-  const page = await (await ask("/", {}, source)).text();
-  match(page, /The queue is empty/);
-  match(page, /Not answering: scheduler/);
+Deno.test("a browser keeps the files of the page, and is told by 304 that they are the same", async () => {
+  const first = await ask("/page/app.js");
+  equal(first.headers.get("cache-control"), "no-cache");
+  const tag = first.headers.get("etag")!;
+  match(tag, /^"[0-9a-f]{24}"$/);
+  const again = await ask("/page/app.js", { headers: { "If-None-Match": `"x", W/${tag}` } });
+  deepEqual([again.status, await again.text(), again.headers.get("etag")], [304, "", tag]);
+  match(again.headers.get("content-security-policy")!, /script-src 'self'/);
+  equal((await ask("/page/app.js", { headers: { "If-None-Match": '"other"' } })).status, 200);
+  equal((await ask("/page/mod.ts")).status, 404);
 });
 
 const hosts = [
@@ -135,13 +140,13 @@ for (const method of ["POST", "PUT", "DELETE", "PATCH"]) {
   });
 }
 
-for (const path of ["/", "/health", "/style.css", "/nowhere"]) {
+for (const path of ["/", "/health", "/page/style.css", "/nowhere"]) {
   Deno.test(`${path} has the security headers`, async () => {
     const { headers } = await ask(path);
     match(headers.get("content-security-policy")!, /default-src 'none'/);
     equal(headers.get("x-content-type-options"), "nosniff");
     equal(headers.get("x-frame-options"), "DENY");
-    equal(headers.get("cache-control"), "no-store");
+    equal(headers.get("cache-control"), path === "/" || path.startsWith("/page/") ? "no-cache" : "no-store");
   });
 }
 
@@ -153,24 +158,4 @@ Deno.test("an error is 503 and does not show its text", async () => {
   equal(type, "urn:vaultpost:problem:unavailable");
   ok(!detail.includes("secret"));
   equal(response.headers.get("x-frame-options"), "DENY");
-});
-
-Deno.test("the page has what the last check of this host found, the worst first, and escapes it", async () => {
-  const none = await (await ask("/")).text();
-  match(none, /There was none yet\. <code>smtpctl check<\/code> makes one/);
-  const finding = (level: "ok" | "info" | "error", check: string) => ({
-    check,
-    subject: "<a>",
-    level,
-    text: "found",
-    advice: "do",
-  });
-  const findings = [finding("ok", "mx"), finding("info", "tlsa"), finding("error", "spf")];
-  const page = await (await ask("/", {}, sourceOf({ checkup: () => ({ at: 0, findings }) }))).text();
-  match(page, /1 error, 1 are well\./);
-  match(
-    page,
-    /<span class="bad">error<\/span><\/td>\s*<td>spf &lt;a&gt;<\/td>[^]*<td>info<\/td>\s*<td>tlsa &lt;a&gt;<\/td>/,
-  );
-  ok(!page.includes("<td>mx"), "what is well is a number");
 });

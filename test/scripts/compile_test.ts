@@ -57,7 +57,7 @@ Deno.test("Deno puts all of it into one file", async () => {
     }).output();
     assert.ok(success, new TextDecoder().decode(stderr));
     const binary = new TextDecoder("latin1").decode(await Deno.readFile(output));
-    for (const file of [...entries, "src/admin/page.ts"]) {
+    for (const file of [...entries, "src/admin/app.ts", "src/admin/page/app.js", "src/admin/page/style.css"]) {
       const [beginning] = /[ -~]{20,}/.exec(await Deno.readTextFile(join(ROOT, file)))!;
       assert.ok(binary.includes(beginning), `${file} is not in it`);
     }
