@@ -171,7 +171,9 @@ export class HistoryRequests {
     try {
       const answer = await this.#answer(this.#deps.history.ask<"story">({ type: "story", id }), HISTORY);
       const { stopped = null } = await this.state() ?? {};
-      return { ...answer, notes: stopped === null ? [] : [`Nothing is recorded now: ${stopped}.`] };
+      const notes = stopped === null ? [] : [`Nothing is recorded now: ${stopped}.`];
+      if (answer.events.length === 0) notes.unshift(NOTHING_KEPT);
+      return { ...answer, notes };
     } catch (error) {
       if (!(error instanceof HistoryFault)) throw error;
       return { ...none, notes: [`This is what the queue knows: ${error.message}.`] };
@@ -240,7 +242,7 @@ export class HistoryRequests {
   /** Says that nothing is known of an id, where it was looked for, and what would help. */
   async #nothing(asked: string, present: Present): Promise<HistoryFault> {
     const queue = present.envelopes === null ? "" : `${asked} is not in the queue`;
-    const [note] = present.notes;
+    const note = present.notes.find((one) => one !== NOTHING_KEPT);
     if (!this.#deps.recording()) return new HistoryFault(`${queue === "" ? asked : queue}; ${await this.#offText()}`);
     if (note !== undefined) return new HistoryFault(`${queue}${queue === "" ? "" : "; "}${note.replace(/\.$/, "")}`);
     const oldestAt = (await this.state().catch(() => null))?.oldestAt ?? null;
@@ -264,6 +266,7 @@ export class HistoryRequests {
 }
 
 const HISTORY = "the history";
+const NOTHING_KEPT = "This is what the queue knows: the history has nothing of it.";
 
 interface Notes {
   readonly notes: readonly string[];

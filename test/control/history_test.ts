@@ -166,6 +166,21 @@ Deno.test("while the history is off, the story is what the queue knows", async (
   assert.match(answer.story.notes[0]!, /^This is what the queue knows: nothing is recorded, .* smtpctl reload\.$/);
 });
 
+Deno.test("a queued message that the history has nothing of says so", async () => {
+  const [answer] = await ask(story(MESSAGE), { story: () => ({ type: "story", events: [], truncated: false }) });
+  assert.ok(answer !== undefined && "story" in answer);
+  assert.match(answer.story.headline, /^Not delivered yet to bob@example.net: the last answer was /);
+  assert.deepEqual(answer.story.notes, ["This is what the queue knows: the history has nothing of it."]);
+});
+
+Deno.test("a history that has stopped says so", async () => {
+  const [answer] = await ask(story(MESSAGE), {
+    "history-state": () => ({ type: "history-state", state: { ...STATE, stopped: "the disk is full" } }),
+  });
+  assert.ok(answer !== undefined && "story" in answer);
+  assert.deepEqual(answer.story.notes, ["Nothing is recorded now: the disk is full."]);
+});
+
 Deno.test("nothing known: where it was looked for, and what could help", async () => {
   const none = story("0000ffff");
   assert.equal(
