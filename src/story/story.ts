@@ -306,17 +306,23 @@ function acceptanceLines(event: Extract<RecordedEvent["event"], { type: "smtp-me
 function recipientLines(detail: MessageDetail, known: Known): Line[] {
   const wanted = new Set(known.envelopes.map(({ rcpt }) => rcpt.toLowerCase()));
   const routed = detail.routed.filter(({ address }) => wanted.has(address.toLowerCase()));
-  const simple = routed.filter((one) => one.children.length === 0);
-  const groups = routed.length <= MAX_TREES ? [] : [...Map.groupBy(simple, (one) => decisionOf(one))];
-  const alone = groups.length === 0 ? routed : routed.filter((one) => one.children.length > 0).slice(0, MAX_TREES);
+  const simple = routed.filter((one) => simpleEnd(one) !== null);
+  const groups = routed.length <= MAX_TREES
+    ? []
+    : [...Map.groupBy(simple, (one) => decisionOf(one, simpleEnd(one)!.goal?.kind))];
+  const alone = groups.length === 0 ? routed : routed.filter((one) => simpleEnd(one) === null).slice(0, MAX_TREES);
   const lines: Line[] = alone.map((one) => {
-    const tree = treeLines(one);
-    return {
-      kind: "recipient",
-      level: "info",
-      text: `Recipient ${one.address}: ${one.children.length === 0 ? decisionOf(one) : expansionOf(one)}.`,
-      ...one.children.length === 0 ? {} : { detail: tree },
-    };
+    const end = simpleEnd(one);
+    if (end === null) {
+      return {
+        kind: "recipient",
+        level: "info",
+        text: `Recipient ${one.address}: ${expansionOf(one)}.`,
+        detail: treeLines(one),
+      };
+    }
+    const goal = end.goal === undefined ? end.reason : goalText(end.goal);
+    return { kind: "recipient", level: "info", text: `Recipient ${one.address}: ${decisionOf(one, goal)}.` };
   });
   for (const [decision, some] of groups) {
     lines.push({
@@ -353,11 +359,21 @@ function unlisted(count: number, envelopes: readonly AcceptedEnvelope[]): Line {
   };
 }
 
-function decisionOf({ rule, action, goal, reason }: Routed): string {
+/** Where a recipient ends that no alias or file leads elsewhere; null for another. */
+function simpleEnd(routed: Routed): Routed | null {
+  let node = routed;
+  for (;;) {
+    const [child, ...others] = node.children;
+    if (child === undefined) return node;
+    if (others.length > 0 || child.how !== "user") return null;
+    node = child;
+  }
+}
+
+/** Which rule and action took a recipient, and `end`: where it goes, or why not. */
+function decisionOf({ rule, action }: Routed, end = ""): string {
   const by = rule === null ? "no rule" : `rule ${placeOf(rule)}`;
-  const what = action === undefined ? "" : `, action "${action}"`;
-  const end = goal === undefined ? reason === undefined ? "" : `, ${reason}` : `, ${goalText(goal)}`;
-  return `${by}${what}${end}`;
+  return [by, ...action === undefined ? [] : [`action "${action}"`], ...end === "" ? [] : [end]].join(", ");
 }
 
 function expansionOf({ rule, children }: Routed): string {

@@ -157,7 +157,7 @@ async function tests(test: Deno.TestContext, daemon: Daemon, next: { relieve(): 
 
   await test.step("held, and let go", async () => {
     await smtpctl("pause", "envelope", sent.slow!);
-    assert.match(await story(sent.slow!), /^Held for dave@slow\.test until an administrator lets it go: /);
+    assert.match(await story(sent.slow!), /^Held by smtpctl for dave@slow\.test until an administrator lets it go: /);
     await smtpctl("resume", "envelope", sent.slow!);
     await smtpctl("pause", "mta");
     await smtpctl("schedule", sent.slow!);
@@ -212,7 +212,7 @@ async function tests(test: Deno.TestContext, daemon: Daemon, next: { relieve(): 
     assert.match((await smtpctl("remove", id)).stdout, /^1 envelope removed/);
     await daemon.logged(new RegExp(`Remove for ${id}`));
     await smtpctl("resume", "mta");
-    assert.match(await story(id), /^Removed from the queue before it was delivered to erin@away\.test/);
+    assert.match(await story(id), /^Removed from the queue by smtpctl before it was delivered to erin@away\.test/);
     assert.deepEqual(await ids("--outcome", "removed"), [id]);
     sent.removed = id;
   });
