@@ -108,8 +108,14 @@ function namesOf(some: readonly EnvelopeStory[], all: number): string {
   return all > 4 && some.length > 1 ? `${some.length} of ${all} recipients (${names})` : names;
 }
 
-/** The address, and the one that it came of. */
-export function nameOf({ dest, rcpt }: Pick<EnvelopeStory, "dest" | "rcpt">): string {
+/** The address, or the user of this host where that says something else, and the address that it came of. */
+export function nameOf(
+  { dest, rcpt, user = "" }: Pick<EnvelopeStory, "dest" | "rcpt"> & { readonly user?: string },
+): string {
+  const [local = ""] = dest.toLowerCase().split("@");
+  if (user !== "" && local !== user.toLowerCase() && !local.startsWith(`${user.toLowerCase()}+`)) {
+    return `user ${user} (for ${rcpt})`;
+  }
   return dest.toLowerCase() === rcpt.toLowerCase() ? dest : `${dest} (for ${rcpt})`;
 }
 

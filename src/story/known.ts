@@ -35,6 +35,8 @@ export interface EnvelopeStory {
   readonly rcpt: string;
   readonly dest: string;
   readonly agent: "mda" | "mta" | "bounce";
+  /** The account, of a local delivery; "" for none. */
+  readonly user: string;
   readonly acceptedAt: number;
   readonly attempts: readonly Attempt[];
   /** How many there were, those included that are not in the history. */
@@ -67,6 +69,7 @@ interface Draft {
   rcpt: string;
   dest: string;
   agent: EnvelopeStory["agent"];
+  user: string;
   acceptedAt: number;
   attempts: Attempt[];
   gone: EnvelopeStory["gone"];
@@ -89,7 +92,8 @@ export function gather(events: readonly RecordedEvent[], id: string, present: Pr
   const take = (envelopes: readonly AcceptedEnvelope[], at: number) => {
     for (const one of envelopes) {
       const rcpt = formatMailbox(one.rcpt), dest = formatMailbox(one.dest);
-      draftOf(one.id, () => ({ rcpt, dest, agent: one.agent, acceptedAt: at }));
+      const { agent, user = "" } = one;
+      draftOf(one.id, () => ({ rcpt, dest, agent, user, acceptedAt: at }));
     }
   };
   for (const { at, event } of events) {
@@ -108,7 +112,7 @@ export function gather(events: readonly RecordedEvent[], id: string, present: Pr
         break;
       case "smtp-envelope": {
         const to = formatMailbox(event.to);
-        draftOf(event.envelope, () => ({ rcpt: to, dest: to, agent: "mta", acceptedAt: at }));
+        draftOf(event.envelope, () => ({ rcpt: to, dest: to, agent: "mta", user: "", acceptedAt: at }));
         break;
       }
       case "smtp-failed-command":
@@ -133,6 +137,7 @@ export function gather(events: readonly RecordedEvent[], id: string, present: Pr
         const draft = draftOf(event.envelope, () => newDraft(event, at));
         if (draft === null) break;
         draft.agent = event.agent;
+        draft.user = event.user ?? draft.user;
         draft.dest = formatMailbox(event.to);
         draft.attempts.push({ at, event });
         break;
@@ -146,7 +151,13 @@ export function gather(events: readonly RecordedEvent[], id: string, present: Pr
     }
   }
   for (const one of present?.envelopes ?? []) {
-    draftOf(one.id, () => ({ rcpt: one.rcpt, dest: one.dest, agent: one.agent, acceptedAt: one.createdAt }));
+    draftOf(one.id, () => ({
+      rcpt: one.rcpt,
+      dest: one.dest,
+      agent: one.agent,
+      user: "",
+      acceptedAt: one.createdAt,
+    }));
   }
   const envelopes = [...drafts.values()].map((draft) => finished(draft, present));
   const message = accepted[0]?.event.message ?? asDsn?.event.dsn ?? messageOfFirst(envelopes);
@@ -169,6 +180,7 @@ function newDraft(event: DeliveryEvent | QueueEvent, at: number): Omit<Draft, "i
     rcpt: addressOf(event.rcpt),
     dest: addressOf(event.to),
     agent: event.agent,
+    user: "user" in event && event.user !== undefined ? event.user : "",
     acceptedAt: at - event.delayMs,
   };
 }

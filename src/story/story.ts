@@ -376,7 +376,10 @@ function decisionOf({ rule, action }: Routed, end = ""): string {
   return [by, ...action === undefined ? [] : [`action "${action}"`], ...end === "" ? [] : [end]].join(", ");
 }
 
-function expansionOf({ rule, children }: Routed): string {
+function expansionOf(routed: Routed): string {
+  const { rule } = routed;
+  let { children } = routed;
+  while (children.length === 1 && children[0]!.how === "user") children = children[0]!.children;
   const by = rule === null ? "" : `rule ${placeOf(rule)}, `;
   return `${by}leads to ${children.length === 1 ? "one address" : `${children.length} addresses`}`;
 }

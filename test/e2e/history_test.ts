@@ -5,6 +5,10 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { readOptions } from "../../src/cli/smtpctl/command_options.ts";
+import { FIND_OPTIONS, FIND_WORDS, findOrderOf } from "../../src/cli/smtpctl/history/order.ts";
+import { askControl } from "../../src/control/mod.ts";
+import { parseFind } from "../../src/search/mod.ts";
 import { fakeServer } from "../smtp_client/fake_server.ts";
 import { Client } from "./client.ts";
 import { type Daemon, DOMAIN, type Ran, withDaemon } from "./harness.ts";
@@ -19,8 +23,12 @@ const config = (next: number) => ({ port, mail, folder }: { port: number; mail: 
   Deno.mkdirSync(homes);
   for (const user of USERS) {
     Deno.mkdirSync(join(homes, user), { mode: 0o755 });
-    if (user === "carol") Deno.writeTextFileSync(join(homes, user, ".forward"), "\\carol\ncarol@away.test\n");
-    if (ROOT) Deno.chownSync(join(homes, user), uid, gid);
+    const files = [join(homes, user)];
+    if (user === "carol") {
+      files.push(join(homes, user, ".forward"));
+      Deno.writeTextFileSync(files[1]!, "\\carol\ncarol@away.test\n");
+    }
+    if (ROOT) { for (const file of files) Deno.chownSync(file, uid, gid); }
   }
   const users = USERS.map((user) => `"${user}" = "${uid}:${gid}:${homes}/${user}"`).join(", ");
   return `history keep 30d size 100M refs
@@ -94,12 +102,18 @@ async function tests(test: Deno.TestContext, daemon: Daemon, next: { relieve(): 
     // Wrapped as on a screen: one blank for each break.
     return ran.stdout.replace(/\s+/g, " ");
   };
-  const find = async (...args: string[]): Promise<Record<string, unknown>[]> => {
-    const ran = await smtpctl("find", "--json", ...args);
-    assert.ok(ran.code === 0 || (ran.code === 1 && ran.stdout === ""), ran.stderr);
-    return ran.stdout.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+  /** What `smtpctl find` asks for such words, without a process for each. */
+  const ids = async (...args: string[]): Promise<string[]> => {
+    const read = readOptions(FIND_OPTIONS, args, FIND_WORDS);
+    assert.ok("given" in read, args.join(" "));
+    const order = parseFind(findOrderOf(read.given, read.operands), Date.now());
+    assert.ok("query" in order, args.join(" "));
+    const found: string[] = [];
+    for await (const answer of askControl(daemon.env.SMTPD_SOCKET!, { do: "find", ...order, before: "" })) {
+      if ("found" in answer) found.push(answer.found.id);
+    }
+    return found;
   };
-  const ids = async (...args: string[]) => (await find(...args)).map(({ id }) => id);
   const delivered = (id: string, count = 1) => daemon.logged(new RegExp(`delivery evpid=${id}`), 0, count);
   const sent: Record<string, string> = {};
 
@@ -196,7 +210,7 @@ async function tests(test: Deno.TestContext, daemon: Daemon, next: { relieve(): 
     const text = ran.stdout.replace(/\s+/g, " ");
     assert.match(
       text,
-      /team@example\.org, .*rule smtpd\.conf:8: leads to 2 addresses alias bob.*: action "in", maildir .* alias far@away\.test/,
+      /user team: leads to 2 addresses alias bob, from aliases: action "in", maildir \S+ of bob alias far@away\.test, from aliases, rule smtpd\.conf:9: action "out", relay/,
     );
     assert.match(text, /carol@away\.test.*\.forward/);
     assert.match(text, /Relayed for far@away\.test \(for team@example\.org\)/);
