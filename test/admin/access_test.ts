@@ -53,6 +53,7 @@ const WRITES: readonly (readonly [method: string, path: string])[] = [
 ];
 const READS = [
   "overview",
+  "series",
   "queue",
   `queue/${ID}`,
   "lanes",
@@ -291,6 +292,9 @@ const BAD: readonly (readonly [path: string, parameter: string])[] = [
   ["sessions?after=9999999", "after"],
   ["sessions?limit=abc", "limit"],
   ["overview?x=1", "x"],
+  ["series?hours=25", "hours"],
+  ["series?hours=0", "hours"],
+  ["series?minutes=61", "minutes"],
   ["lanes?__proto__=1", "__proto__"],
 ];
 for (const [path, parameter] of BAD) {

@@ -67,6 +67,10 @@ export function createApi(deps: ApiDeps): OpenAPIHono<AdminEnvironment> {
 function addLooks(app: OpenAPIHono<AdminEnvironment>, { source, streams }: ApiDeps): void {
   app.openapi(routes.overview, async (c) => c.json(as<typeof schemas.overview>(await overviewOf(source, null)), 200));
   app.openapi(
+    routes.series,
+    (c) => c.json(as<typeof schemas.series>(source.series(c.req.valid("query"))), 200),
+  );
+  app.openapi(
     routes.lanes,
     async (c) => c.json({ items: as<z.ZodArray<typeof schemas.lane>>(await source.lanes()), next: null }, 200),
   );

@@ -34,12 +34,12 @@ const path = <P extends string>(rest: P): `/api/v1/${P}` => `/api/v1/${rest}`;
 const after = z.string().max(200).optional().openapi({ description: "`next` of the page before" });
 const queueQuery = z.strictObject({
   after,
-  limit: schemas.limitOf({ usual: PAGE_ROWS, most: MAX_PAGE_ROWS }),
+  limit: schemas.numberOf({ usual: PAGE_ROWS, most: MAX_PAGE_ROWS }),
   message: z.string().regex(/^[0-9a-f]{8}$/, "must be a message id: 8 hexadecimal digits").optional(),
   domain: z.string().min(1).max(255).optional().openapi({ description: "Of the recipient after expansion" }),
   state: z.enum(["pending", "inflight", "held", "suspended", "unknown"]).optional(),
 });
-const pageQuery = z.strictObject({ after, limit: schemas.limitOf({ usual: PAGE_ROWS, most: MAX_PAGE_ROWS }) });
+const pageQuery = z.strictObject({ after, limit: schemas.numberOf({ usual: PAGE_ROWS, most: MAX_PAGE_ROWS }) });
 const noQuery = z.strictObject({});
 
 /** A path that is read. */
@@ -82,6 +82,19 @@ function pausing<P extends "pause" | "resume">(verb: P, summary: string) {
 }
 
 export const overview = read("overview", "How the server stands now", schemas.overview);
+export const series = createRoute({
+  method: "get",
+  path: path("series"),
+  summary: "What happened in the last hours, for plots: counted since the daemon serves this API",
+  security,
+  request: {
+    query: z.strictObject({
+      hours: schemas.numberOf({ usual: 24, most: 24 }),
+      minutes: schemas.numberOf({ usual: 10, most: 60 }).openapi({ description: "Of one bucket" }),
+    }),
+  },
+  responses: { 200: json(schemas.series, "Buckets"), ...ANY },
+});
 export const queue = createRoute({
   method: "get",
   path: path("queue"),
@@ -132,7 +145,7 @@ const findQuery = z.strictObject({
   outcome: word("What became of it"),
   since: word("RFC 3339, or 2h, 3d, today; without it the last 30 days are searched"),
   until: word("As `since`"),
-  limit: schemas.limitOf({ usual: 50, most: MAX_PAGE_ROWS }),
+  limit: schemas.numberOf({ usual: 50, most: MAX_PAGE_ROWS }),
   // The history begins anew with what is none of its places.
   before: z.string().regex(/^\d{1,8}\.\d{1,7}$/, "is not what a page gave as next").optional().openapi({
     description: "`next` of the page before",

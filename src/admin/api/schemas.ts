@@ -229,6 +229,25 @@ export const foundList = z.object({
   notes: z.array(text).openapi({ description: "What is wrong with the history" }),
 }).openapi("FoundMessageList");
 
+const seconds = z.number().nullable().openapi({ description: "Seconds; null where nothing was delivered" });
+export const series = z.object({
+  items: z.array(z.object({
+    at: time,
+    accepted: count,
+    delivered: count,
+    relayed: count,
+    deferred: count,
+    failed: count,
+    refused: count,
+    delayP50: seconds,
+    delayP95: seconds,
+    queue: z.array(count).nullable().openapi({ description: "Envelopes in the queue, by `ages`" }),
+  })).openapi({ description: "Oldest first; times before the start of the daemon are left out or null" }),
+  next: z.null(),
+  bucketSeconds: count,
+  ages: z.array(text).openapi({ description: "What the numbers of `queue` are of" }),
+}).openapi("Series");
+
 const level = z.enum(["ok", "info", "warn", "bad"]);
 export const story = z.object({
   id: text,
@@ -274,7 +293,7 @@ export const targetParam = z.object({
   ).openapi({ param: { name: "id", in: "path" }, example: "5f3a1b2c00000001" }),
 });
 /** A number of a query, `most` at most. */
-export function limitOf({ usual, most }: { readonly usual: number; readonly most: number }) {
+export function numberOf({ usual, most }: { readonly usual: number; readonly most: number }) {
   return z.string().regex(/^[1-9]\d{0,4}$/, `must be a number from 1 to ${most}`).transform(Number).pipe(
     z.number().max(most, `must be a number from 1 to ${most}`),
   ).default(usual).openapi({ type: "integer", minimum: 1, maximum: most, default: usual });
