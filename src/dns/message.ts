@@ -24,6 +24,8 @@ export interface Response {
    */
   readonly records: readonly string[];
   readonly alias: string | null;
+  /** The name whose records they are, where CNAMEs of the response lead to another than was asked for. */
+  readonly canonical?: string;
   /** Seconds that the answer, or its absence, may be kept. */
   readonly ttl: number;
 }
@@ -119,7 +121,7 @@ function withQuestion(bytes: Uint8Array, id: number, name: string, type: RecordT
   const question = raw.questions[0]!;
   if (question.type !== type || question.name.toLowerCase() !== name) return null;
   if (extended !== null) return errorResponse(extended);
-  const { records, alias, ttl } = follow(raw.answers, name, type);
+  const { records, alias, ttl, ...behind } = follow(raw.answers, name, type);
   const rcode = records.length === 0 && alias === null && isReferral(raw) ? "referral" : raw.rcode ?? "UNKNOWN";
   return {
     code: responseCode(rcode),
@@ -127,6 +129,7 @@ function withQuestion(bytes: Uint8Array, id: number, name: string, type: RecordT
     truncated: raw.flag_tc === true,
     records,
     alias,
+    ...behind,
     ttl: records.length > 0 ? ttl : negativeTtl(raw.authorities),
   };
 }
@@ -164,7 +167,11 @@ function responseCode(code: string): Response["code"] {
 }
 
 /** Only records of the name that was asked for, or of the names that its CNAMEs lead to, are used. */
-function follow(answers: readonly RawRecord[], name: string, type: RecordType) {
+function follow(
+  answers: readonly RawRecord[],
+  name: string,
+  type: RecordType,
+): Pick<Response, "records" | "alias" | "ttl" | "canonical"> {
   let current = name;
   let ttl = Infinity;
   for (let hops = 0; hops < 16; hops++) {
@@ -172,7 +179,8 @@ function follow(answers: readonly RawRecord[], name: string, type: RecordType) {
     const found = own.filter((record) => record.type === type);
     if (found.length > 0) {
       for (const record of found) ttl = Math.min(ttl, record.ttl ?? 0);
-      return { records: found.slice(0, MAX_RECORDS).map((record) => recordText(type, record.data)), alias: null, ttl };
+      const records = found.slice(0, MAX_RECORDS).map((record) => recordText(type, record.data));
+      return { records, alias: null, ttl, ...hops === 0 ? {} : { canonical: current } };
     }
     const alias = own.find((record) => record.type === "CNAME");
     if (alias === undefined) return { records: [], alias: hops === 0 ? null : current, ttl };

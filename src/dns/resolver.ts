@@ -20,7 +20,12 @@ import { systemClock } from "../clock.ts";
  * that could be asked for.
  */
 export type DnsFailure = "nxdomain" | "nodata" | "temporary" | "invalid";
-export type DnsResult<T> = { readonly ok: true; readonly records: readonly T[] } | {
+export type DnsResult<T> = {
+  readonly ok: true;
+  readonly records: readonly T[];
+  /** The name that they are of, where a CNAME led to another than was asked for. */
+  readonly canonical?: string;
+} | {
   readonly ok: false;
   readonly reason: DnsFailure;
   /** Of `temporary`: what became of the last question, as in `SERVFAIL from 192.0.2.53`. */
@@ -121,7 +126,7 @@ export class Resolver {
   async mx(domain: string): Promise<DnsResult<MxRecord>> {
     const result = await this.#lookup(domain, "MX");
     if (!result.ok) return result;
-    return { ok: true, records: result.records.map(parseMxRecord).sort((a, b) => a.preference - b.preference) };
+    return { ...result, records: result.records.map(parseMxRecord).sort((a, b) => a.preference - b.preference) };
   }
 
   /** IPv4 addresses, then IPv6 ones; only those of `family` when it is given. */
@@ -136,7 +141,8 @@ export class Resolver {
     if (family !== null) return await this.#lookup(normal, family === 4 ? "A" : "AAAA");
     const [four, six] = await Promise.all([this.#lookup(normal, "A"), this.#lookup(normal, "AAAA")]);
     const records = [...four.ok ? four.records : [], ...six.ok ? six.records : []];
-    if (records.length > 0) return { ok: true, records };
+    const canonical = [four, six].find((result) => result.ok && result.canonical !== undefined);
+    if (records.length > 0) return { ok: true, records, ...canonicalOf(canonical ?? {}) };
     // What failed may have had an address: say so before saying that there is none.
     return [four, six].find((result) => !result.ok && result.reason === "temporary") ?? four;
   }
@@ -193,7 +199,9 @@ export class Resolver {
     for (let hops = 0; hops < MAX_ALIASES; hops++) {
       if (name === null) return { ok: false, reason: "invalid" };
       const found = await this.#cached(name, type);
-      if (!("alias" in found)) return found;
+      if (!("alias" in found)) {
+        return found.ok && hops > 0 && found.canonical === undefined ? { ...found, canonical: name } : found;
+      }
       name = normalName(found.alias);
     }
     return { ok: false, reason: "temporary", detail: "too many aliases" };
@@ -309,8 +317,12 @@ function keyOf(name: string, type: RecordType): string {
   return `${type} ${name}`;
 }
 
+function canonicalOf(found: { readonly canonical?: string } | DnsResult<string>): { readonly canonical?: string } {
+  return "canonical" in found && found.canonical !== undefined ? { canonical: found.canonical } : {};
+}
+
 function resultOf(response: Response): Found {
-  if (response.records.length > 0) return { ok: true, records: response.records };
+  if (response.records.length > 0) return { ok: true, records: response.records, ...canonicalOf(response) };
   if (response.code === "nxdomain") return { ok: false, reason: "nxdomain" };
   if (response.alias !== null) return { alias: response.alias };
   return { ok: false, reason: "nodata" };

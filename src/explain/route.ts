@@ -56,7 +56,7 @@ export async function explainRoute(envelope: EnvelopeContent, wire: Wire, deps: 
     ...turnSteps(plan),
     ...plan.legs.flatMap((leg) => legSteps(leg, deps)),
     ...plan.end === null ? [] : [endStep(plan.end)],
-    ...plan.end === null ? extensionSteps(envelope, wire, deps) : [],
+    ...plan.end === null ? [...extensionSteps(envelope, wire, deps), ...filterSteps(plan)] : [],
   ];
   const text = `${formatMailbox(envelope.dest)} is relayed by the action "${envelope.action}"`;
   return { kind: "relay", ...placed(at), text, children };
@@ -126,7 +126,8 @@ function wayWords({ target, survey }: Leg): string {
   }
   if (literal || survey?.kind === "literal") return `the domain is the address ${domain}${from}`;
   if (survey?.kind === "implicit") return `${domain} has no MX: its own addresses take the mail${from}`;
-  return `the mail of ${domain} goes by its MX records${from}`;
+  const alias = survey?.kind === "records" && survey.canonical !== undefined ? ` (a CNAME of ${survey.canonical})` : "";
+  return `the mail of ${domain}${alias} goes by its MX records${from}`;
 }
 
 function resultWords(result: "tempfail" | "permfail"): string {
@@ -153,7 +154,7 @@ function hostSteps({ hosts, survey }: Leg): Step[] {
     return addresses.ok
       ? [{
         kind: "host",
-        text: `its addresses: ${addresses.records.join(", ")}`,
+        text: `its addresses${aliasWords(addresses)}: ${addresses.records.join(", ")}`,
         detail: { addresses: [...addresses.records] },
       }]
       : [];
@@ -170,10 +171,16 @@ function hostSteps({ hosts, survey }: Leg): Step[] {
   }));
 }
 
+/** A name that stands for another, and has its records. */
+function aliasWords({ canonical }: { readonly canonical?: string }): string {
+  return canonical === undefined ? "" : ` by its CNAME ${canonical}`;
+}
+
 function hostText({ exchange, preference, addresses, leftOut }: JudgedHost): string {
   const name = exchange === "" ? "." : exchange;
   const shown = addresses?.ok && addresses.records.length > 0 ? ` (${addresses.records.join(", ")})` : "";
-  return `MX ${preference} ${name}${shown}${leftOut === null ? "" : `: left out, ${LEFT_OUT[leftOut]}`}`;
+  const alias = addresses?.ok ? aliasWords(addresses) : "";
+  return `MX ${preference} ${name}${shown}${alias}${leftOut === null ? "" : `: left out, ${LEFT_OUT[leftOut]}`}`;
 }
 
 function triesStep({ tries, target }: Leg): Step {
@@ -294,6 +301,12 @@ export function sentTo(
     recipientRefusal(address, capabilities);
   if (refusal !== null) return { refusal };
   return { mail: preparedMail(wanted, [address], capabilities, wire).line.trimEnd() };
+}
+
+/** Filters of an action take no part in a decision. */
+function filterSteps({ action }: RoutePlan): Step[] {
+  if (action?.filter == null) return [];
+  return [{ kind: "filter", text: "the programs of its filter get a report of what is said" }];
 }
 
 function extensionSteps(envelope: EnvelopeContent, wire: Wire, { settings, now }: RouteDeps): Step[] {

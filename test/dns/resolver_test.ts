@@ -142,6 +142,18 @@ Deno.test("addresses", async (test) => {
   }, { hosts: [{ address: "192.0.2.33", names: ["Hosted.test", "also"] }] });
 });
 
+Deno.test("what a CNAME leads to is in the answer, and nothing where none does", async () => {
+  await withZone(zone, async ({ resolver }) => {
+    const canonicalOf = (found: { ok: boolean; canonical?: string }) => found.canonical ?? null;
+    assert.equal(canonicalOf(await resolver.mx("aliased-mail.test")), "mail.test");
+    assert.equal(canonicalOf(await resolver.addresses("alias.test")), "both.test");
+    assert.equal(canonicalOf(await resolver.addresses("alias.test", 6)), "both.test");
+    assert.equal(canonicalOf(await resolver.addresses("alias.test", 6)), "both.test", "remembered");
+    assert.equal(canonicalOf(await resolver.addresses("both.test")), null);
+    assert.equal(canonicalOf(await resolver.mx("mail.test")), null);
+  });
+});
+
 const reverseZone: Zone = {
   "1.2.0.192.in-addr.arpa": [ptr("Good.test")],
   "good.test": [a("192.0.2.1"), aaaa("2001:db8::1")],

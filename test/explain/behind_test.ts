@@ -53,6 +53,21 @@ const ZONE = {
   },
 };
 
+const BY_ZONE = names(ZONE);
+/** With a domain and a host that are aliases of others. */
+const NAMES: typeof BY_ZONE = {
+  ...BY_ZONE,
+  mx: (domain) => {
+    if (domain !== "alias.test") return BY_ZONE.mx(domain);
+    const records = [{ preference: 10, exchange: "alias2.test" }];
+    return Promise.resolve({ ok: true, records, canonical: "real.test" });
+  },
+  addresses: (name, family) => {
+    if (name !== "alias2.test") return BY_ZONE.addresses(name, family);
+    return Promise.resolve({ ok: true, records: ["192.0.2.5"], canonical: "real2.test" });
+  },
+};
+
 function mailbox(text: string) {
   const at = text.lastIndexOf("@");
   return { local: text.slice(0, at), domain: text.slice(at + 1) };
@@ -103,7 +118,7 @@ async function linesOf(envelope: EnvelopeContent, text = MESSAGE): Promise<strin
         delivery: { ...settings.delivery, shared: { ...settings.delivery.shared, root: true } },
       },
       lookups: front.lookups,
-      names: names(ZONE),
+      names: NAMES,
       own: { ...NOT_OWN, name: (name) => name === "me.test" },
       look,
       now: () => AT,
@@ -173,6 +188,18 @@ const ROUTES: readonly Row[] = [
       "    Domain does not accept mail (5.1.10, returned to the sender)",
       ...[EHLO, OPPORTUNISTIC, LIMITS],
       "  no host is tried: Domain does not accept mail; returned to the sender",
+    ],
+  },
+  {
+    name: "aliases of the DNS",
+    envelope: { action: "out", dest: mailbox("x@alias.test") },
+    want: [
+      relayed("x@alias.test", "out", 16),
+      "  the sender is <a@example.net>",
+      "  the mail of alias.test (a CNAME of real.test) goes by its MX records",
+      "    MX 10 alias2.test (192.0.2.5) by its CNAME real2.test",
+      "    tried in this order until one takes it: alias2.test 192.0.2.5:25",
+      ...[EHLO, OPPORTUNISTIC, LIMITS, ...MAIL, KEPT],
     ],
   },
   {

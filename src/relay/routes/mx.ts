@@ -73,7 +73,12 @@ export type Survey =
   | { readonly kind: "host"; readonly addresses: DnsResult<string> }
   /** A domain without MX records. */
   | { readonly kind: "implicit"; readonly addresses: DnsResult<string> }
-  | { readonly kind: "records"; readonly hosts: readonly SurveyedHost[] }
+  | {
+    readonly kind: "records";
+    readonly hosts: readonly SurveyedHost[];
+    /** The domain whose records they are, where a CNAME led to it. */
+    readonly canonical?: string;
+  }
   /** There are no MX records to be had. */
   | { readonly kind: "failed"; readonly failed: Failed };
 
@@ -118,7 +123,8 @@ export async function surveyExchangers(
     if (takesNoMail(record) || ++asked > MAX_HOSTS) return { ...record, named, addresses: null };
     return { ...record, named, addresses: named ? NO_ADDRESSES : await names.addresses(exchange, null) };
   });
-  return { kind: "records", hosts: await Promise.all(hosts) };
+  const { canonical } = found;
+  return { kind: "records", hosts: await Promise.all(hosts), ...canonical === undefined ? {} : { canonical } };
 }
 
 const NO_ADDRESSES: DnsResult<string> = { ok: true, records: [] };
