@@ -6,7 +6,7 @@ import { codeOf, type Dialogue, type Envelope, type Exchange } from "./client.ts
 import type { Note } from "./notes.ts";
 import { authenticationStep } from "./authentication.ts";
 import type { Step } from "./step.ts";
-import { routedStep } from "./tree.ts";
+import { routedStep, tableName } from "./tree.ts";
 
 type Listener = Settings["smtp"]["listeners"][number];
 type Place = NonNullable<Step["where"]>;
@@ -117,7 +117,7 @@ function noteSteps({ notes, omitted }: Exchange): readonly Step[] {
   };
   for (const note of notes) {
     if (note.kind === "table") {
-      const text = `table <${note.table}>: ${note.question}`;
+      const text = `table ${tableName(note.table)}: ${note.question}`;
       // What waits for an answer is evaluated once more when it is there.
       if (asked.some((one) => one.text === text)) continue;
       asked.push({ kind: "table", text, detail: { table: note.table } });

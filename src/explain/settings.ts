@@ -66,27 +66,37 @@ function asRoot(): string {
   return Deno.uid() === 0 ? "" : " (root may read it)";
 }
 
-/** Returns the machine as lookup sees it, with what main would answer: accounts of the name service, and `.forward` files, read as their users by root. */
-export function offlineMachine(): Machine {
+/**
+ * Returns the machine as lookup sees it, with what main would answer: accounts of the name service, and `.forward` files, read as their users by root. `unread`
+ * is called with what cannot be known without root.
+ */
+export function offlineMachine(unread: (text: string) => void): Machine {
   const door = memoryDoor<LookupToMain, MainToLookup>();
   const requests = new LookupRequests(new NameService(), undefined, systemClock);
   const actAs = Deno.uid() === 0 ? actAsRoot() : actAsSelf;
   requests.serve(door.answering, (who, suffix) => {
-    return Promise.resolve().then(() => Deno.uid() === 0 ? readForward(actAs, who, suffix) : readOwn(who, suffix));
+    return Promise.resolve().then(() => {
+      return Deno.uid() === 0 ? readForward(actAs, who, suffix) : readOwn(who, suffix, unread);
+    });
   });
   return { ...openMachine(), main: new MainClient(door.asking, systemClock) };
 }
 
 /** Without root, a `.forward` that may not be read is not known, which the daemon would know. Throws then. */
-function readOwn(who: Account, suffix: string): Forward {
+function readOwn(who: Account, suffix: string, unread: (text: string) => void): Forward {
+  const fail = (text: string): never => {
+    unread(`${text}, and so what becomes of mail for ${who.name}`);
+    throw new Error(text);
+  };
   for (const name of suffix === "" ? [".forward"] : [`.forward${suffix}`, ".forward"]) {
+    const path = `${who.home}/${name}`;
     try {
-      Deno.lstatSync(`${who.home}/${name}`);
+      Deno.lstatSync(path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) continue;
-      throw new Error(`whether ${who.home}/${name} is there is not known: ${systemReason(error)}${asRoot()}`);
+      return fail(`whether ${path} is there is not known without root: ${systemReason(error)}`);
     }
-    if (who.uid !== Deno.uid()) throw new Error(`${who.home}/${name} is read as its user, which needs root`);
+    if (who.uid !== Deno.uid()) return fail(`what ${path} says is not known without root`);
   }
   return readForward(actAsSelf, who, suffix);
 }

@@ -12,16 +12,21 @@ const HOW: Readonly<Record<Routed["how"], string>> = {
   srs: "SRS",
 };
 
+/** Returns a table as smtpd.conf(5) writes it; the names of those that are built in have the signs already. */
+export function tableName(name: string): string {
+  return name.startsWith("<") ? name : `<${name}>`;
+}
+
 /** Returns the step of a node, with those below it. */
 export function routedStep(node: Routed): Step {
   const { address, how, table, rule, result, action, goal, reason, children, more = 0 } = node;
-  const from = table === undefined ? "" : `, by ${table.startsWith("/") ? table : `table <${table}>`}`;
+  const from = table === undefined ? "" : `, by ${table.startsWith("/") ? table : `table ${tableName(table)}`}`;
   const outcome = [
     resultText(node),
     ...goal === undefined
       ? []
       : [`${goal.kind}${goal.user === undefined ? "" : ` of ${goal.user}`} ${goal.text}`.trim()],
-    ...reason === undefined ? [] : [reason],
+    ...reason === undefined || reason === resultText(node) ? [] : [reason],
   ].join(": ");
   return {
     kind: "expansion",

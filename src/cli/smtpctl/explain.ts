@@ -110,14 +110,18 @@ async function explainBy(
     readonly programs: boolean;
   },
 ): Promise<Explained | string> {
-  const { settings, unknown } = await offlineSettings(config, env);
+  const { settings, unknown: unread } = await offlineSettings(config, env);
+  const unknown = [...unread];
   const envelope = envelopeOf(order, settings.smtp);
   if (typeof envelope === "string") return envelope;
   const resolver = new Resolver(settings.lookup.resolver);
   const at = Date.now(), dns: DnsRecording[] = [], notes = new Notes();
   let name: PeerName | null = order.peerName;
   const programs: RunningPrograms | null = asksPrograms ? await startPrograms(settings.filter, notes) : null;
-  const machine = { ...offlineMachine(), ...programs === null ? {} : { askProgram: programs.askProgram } };
+  const machine = {
+    ...offlineMachine((text) => unknown.push(text)),
+    ...programs === null ? {} : { askProgram: programs.askProgram },
+  };
   const front = new Front(withoutDelay(settings), {
     machine,
     namer: namerOf(order, resolver, (found) => name = found),
@@ -130,7 +134,11 @@ async function explainBy(
   try {
     const behind = behindOf({ config, env, settings, lookups: front.lookups, resolver, now: () => at });
     const explanation = await explain(envelope, message, { config, front, programs: asksPrograms, behind });
-    return { explanation, unknown, letter: { order: { ...order, peerName: name, helo: envelope.helo }, at, dns } };
+    return {
+      explanation,
+      unknown: [...new Set(unknown)],
+      letter: { order: { ...order, peerName: name, helo: envelope.helo }, at, dns },
+    };
   } finally {
     await front.close();
     await programs?.close();

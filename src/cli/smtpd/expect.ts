@@ -10,11 +10,16 @@ const EX_CHANGED = 1, EX_UNREADABLE = 2;
 /** Replays the letters of a folder, prints a line for each that has changed and the counts, and returns the exit status. Throws Fatal. */
 export async function expectMain(folder: string, config: Config, env: Environment): Promise<number> {
   const { settings, unknown } = await offlineSettings(config, env);
-  for (const text of unknown) console.error(`warning: ${text}`);
+  const warned = new Set<string>();
+  const warn = (text: string) => {
+    if (!warned.has(text)) console.error(`warning: ${text}`);
+    warned.add(text);
+  };
+  unknown.forEach(warn);
   let replayed: Replayed;
   try {
     const say = (line: string) => console.log(safeLine(line));
-    replayed = await replayFolder(folder, { config, settings, machine: offlineMachine(), say });
+    replayed = await replayFolder(folder, { config, settings, machine: offlineMachine(warn), say });
   } catch (error) {
     const reason = error instanceof Error && error.constructor === Error ? error.message : systemReason(error);
     console.error(`smtpd: --expect ${folder}: ${reason}`);
