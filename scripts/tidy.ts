@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { COMPLETIONS } from "./tidy/completions.ts";
 import { checkImports } from "./tidy/imports.ts";
 import { withJsonForms } from "./tidy/json_forms.ts";
-import { withMetrics } from "./tidy/metrics.ts";
+import { withMetricFamilies, withMetrics } from "./tidy/metrics.ts";
 import { checkParameters } from "./tidy/parameters.ts";
 import { withProcesses } from "./tidy/processes.ts";
 import { checkRfcs, rfcTable } from "./tidy/rfcs.ts";
@@ -59,6 +59,7 @@ const complaints = [
 const generated: Readonly<Record<string, (old: string) => string>> = {
   "docs/rfcs.md": () => rfcTable(code, tests),
   "conf/man/smtpctl.8": (page) => withJsonForms(withMetrics(page)),
+  "docs/metrics.md": withMetricFamilies,
   "docs/privileges.md": withProcesses,
   ...COMPLETIONS,
 };

@@ -48,7 +48,7 @@ ensure_unpacked() {
     wanted=
     for name in $names; do
       # Databases and scripts of a system are of no use in a folder.
-      case $name in adduser | ssl-cert | cpio | lsb-base | exim4*) continue ;; esac
+      case $name in libjs-* | fonts-* | adduser | ssl-cert | cpio | lsb-base | exim4*) continue ;; esac
       wanted="$wanted $name"
     done
     # Together, for apt reads its lists each time. One that cannot be had must not keep the others away.
@@ -125,7 +125,7 @@ ensure_test_tools() {
   ensure_chromium &
   chromium_pid=$!
   loading=
-  for package in opensmtpd libfaketime python3-dkim python3-authres rspamd pebble zsh fish dovecot-imapd dovecot-lmtpd; do
+  for package in opensmtpd libfaketime python3-dkim python3-authres rspamd pebble zsh fish prometheus dovecot-imapd dovecot-lmtpd; do
     ensure_package $package &
     loading="$loading $!"
   done
@@ -134,6 +134,8 @@ ensure_test_tools() {
   for name in pebble pebble-challtestsrv; do
     if [ -x "$tools/pebble/usr/bin/$name" ]; then link_tool pebble "usr/bin/$name"; fi
   done
+  # Reads the examples of alerts.
+  if [ -x "$tools/prometheus/usr/bin/promtool" ]; then link_tool prometheus usr/bin/promtool; fi
   # Shells that complete smtpctl.
   if [ -x "$tools/zsh/bin/zsh" ]; then link_tool zsh bin/zsh; fi
   if [ -x "$tools/fish/usr/bin/fish" ]; then link_tool fish usr/bin/fish; fi

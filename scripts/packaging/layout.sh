@@ -98,6 +98,7 @@ lay_out_outside() (
   for part in README.md CHANGELOG.md SECURITY.md LICENSE docs conf/examples; do
     cp -R "$root/$part" "$tree/share/doc/vaultpost/"
   done
+  cp -R "$root/conf/prometheus" "$root/conf/grafana" "$tree/share/doc/vaultpost/examples/"
   lay_out_if_there vaultpost.logrotate share/doc/vaultpost "$root/conf/vaultpost.logrotate"
   lay_out_if_there service lib/systemd/system "$root"/conf/*.service "$root"/conf/*.socket "$root"/conf/*.timer
   lay_out_if_there smtpctl share/bash-completion/completions "$root/conf/completions/smtpctl.bash"

@@ -84,6 +84,8 @@ Deno.test("scripts/package tar makes the same relocatable tarball each time", as
           "share/man/man8/smtpd.8",
           "share/man/man5/smtpd.conf.5",
           "share/doc/vaultpost/examples/mail-host.conf",
+          "share/doc/vaultpost/examples/grafana/vaultpost.json",
+          "share/doc/vaultpost/examples/prometheus/vaultpost.rules.yml",
           "lib/systemd/system/vaultpost.service",
           "share/bash-completion/completions/smtpctl",
           "share/zsh/site-functions/_smtpctl",
