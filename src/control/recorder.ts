@@ -50,7 +50,7 @@ const MAX_EVENT_CHARS = 1024 * 1024;
 /** The log has a line in so long about what is left out. */
 const WARN_MS = 60_000;
 
-/** Of statistics, of lines of text, and of the order of the log. Accepted envelopes are in the event of their message. */
+/** Of statistics, of lines of text, and of the order of the log. */
 const NOT_RECORDED: ReadonlySet<Event["type"]> = new Set<Event["type"]>([
   "count",
   "gauge",
@@ -66,6 +66,8 @@ export class HistoryRecorder {
   #batchChars = 0;
   #sentChars = 0;
   #cancelSend: (() => void) | null = null;
+  /** The event of a message names its envelopes. */
+  #detailed = false;
   #leftOut = 0;
   #warnedAt = -Infinity;
 
@@ -76,6 +78,8 @@ export class HistoryRecorder {
   /** Takes an event as the isolate of this name has reported it. */
   take(event: Event, isolate: string): void {
     if (NOT_RECORDED.has(event.type) || !this.#deps.recording()) return;
+    if (event.type === "smtp-message") this.#detailed = event.detail !== undefined;
+    else if (event.type === "smtp-envelope" && this.#detailed) return;
     const recorded: RecordedEvent = { at: this.#deps.clock.now(), isolate, event };
     const line = JSON.stringify(recorded);
     const room = this.#batchChars + this.#sentChars + line.length <= MAX_WAITING_CHARS;

@@ -134,15 +134,24 @@ export class HistoryStore {
   }
 
   #liveOf(owner: Owner): Live {
-    const key = owner.message === "" ? `session ${owner.session}` : owner.message;
+    const key = keyOf({ id: owner.message, session: owner.session });
     const known = owner.begins ? undefined : this.#live.get(key);
     if (known !== undefined && (known.place === null || this.#segmentOf(known.place.segment) !== null)) return known;
     const live = (owner.begins ? null : this.#stored(owner)) ??
       { summary: new MessageSummary(owner.message), place: null, lines: [], count: 0 };
-    this.#live.delete(key);
     this.#live.set(key, live);
-    if (this.#live.size > MAX_LIVE_MESSAGES) this.#live.delete(this.#live.keys().next().value!);
+    if (this.#live.size > MAX_LIVE_MESSAGES) this.#forgetOldest();
     return live;
+  }
+
+  /** Many at a time: the first of a Map is behind all that were deleted in front of it. */
+  #forgetOldest(): void {
+    let over = MAX_LIVE_MESSAGES / 2;
+    for (const [key, { place }] of this.#live) {
+      if (over-- <= 0) return;
+      // What is not written yet is still to be completed.
+      if (place !== null) this.#live.delete(key);
+    }
   }
 
   /** A message that was written before, as it is known from its lines. */
@@ -261,7 +270,11 @@ export class HistoryStore {
       const first = segment.write(rows, lines);
       Object.assign(known, { rows: segment.rows, since: segment.since, until: segment.until });
       fresh.forEach((live, at) => live.place = { segment: known.number, row: first + at });
-      for (const live of [...fresh, ...later]) live.lines = [];
+      for (const live of [...fresh, ...later]) {
+        live.lines = [];
+        // Seldom does more come.
+        if (isFinal(live.summary.outcome)) this.#live.delete(keyOf(live.summary));
+      }
       this.#stopped = null;
     } catch (error) {
       const reason = unusable(error);
@@ -273,9 +286,10 @@ export class HistoryStore {
 
   /** They are not written. What is known of them is not what is on disk, and is forgotten. */
   #drop(all: readonly Live[]): void {
-    const dropped = new Set(all);
-    for (const { lines } of all) this.leftOut += lines.length;
-    for (const [key, live] of this.#live) if (dropped.has(live)) this.#live.delete(key);
+    for (const { lines, summary } of all) {
+      this.leftOut += lines.length;
+      this.#live.delete(keyOf(summary));
+    }
   }
 
   /** The segment that new messages go into; null where there can be none. */
@@ -466,6 +480,10 @@ export function parseLine(line: string): RecordedEvent | null {
   } catch {
     return null;
   }
+}
+
+function keyOf({ id, session }: Pick<MessageSummary, "id" | "session">): string {
+  return id === "" ? `session ${session}` : id;
 }
 
 function contentOf({ summary, lines }: Live): Omit<NewRow, "at"> {

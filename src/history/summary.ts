@@ -6,6 +6,7 @@
 import type { RecordedEvent } from "../events/mod.ts";
 import type { FoundMessage, HistoryOutcome } from "../protocol/mod.ts";
 import { MAX_FOUND_RECIPIENTS } from "../protocol/history.ts";
+import { Several } from "./several.ts";
 import { type Field, fieldHash, type FieldKey, replyForm } from "./fields.ts";
 
 /** Recipients that one message is found by, and envelopes that are told apart. */
@@ -43,22 +44,22 @@ export class MessageSummary {
   /** In lower case; "<>" is the null sender, "" none. */
   from = "";
   /** In lower case: those that the client named, and what became of them by aliases. */
-  readonly addresses = new Set<string>();
+  readonly addresses = new Several<string>();
   peer = "";
   login = "";
   messageId = "";
   bytes = 0;
-  readonly replies = new Set<string>();
-  readonly replyClasses = new Set<string>();
+  readonly replies = new Several<string>();
+  readonly replyClasses = new Several<string>();
   readonly envelopes = new Map<string, EnvelopeFate>();
   /** Recipients as the client named them, the first of them. */
-  readonly #named = new Set<string>();
+  readonly #named = new Several<string>();
   #reply = "";
   #replyClass = "";
   #count = 0;
   #accepted = false;
   /** Keys that were taken by `takeKeys`, and forms of replies. */
-  readonly #taken = new Set<FieldKey>();
+  readonly #taken = new Several<FieldKey>();
   readonly #fresh: FieldKey[] = [];
   readonly #freshForms: string[] = [];
 
@@ -103,8 +104,9 @@ export class MessageSummary {
   }
 
   get outcome(): HistoryOutcome {
-    const fates = new Set(this.envelopes.values());
-    if (!this.#accepted && fates.size === 0) return "refused";
+    if (this.envelopes.size === 0 && !this.#accepted) return "refused";
+    const fates = new Several<HistoryOutcome>();
+    for (const fate of this.envelopes.values()) fates.add(fate);
     if (this.#count > this.envelopes.size && this.envelopes.size < MAX_SUMMARY_RECIPIENTS) fates.add("queued");
     for (const open of ["held", "deferred", "queued"] as const) if (fates.has(open)) return open;
     return fates.size === 1 ? [...fates][0]! : fates.size === 0 ? "queued" : "mixed";
@@ -140,9 +142,7 @@ export class MessageSummary {
 
   #key(field: Field, text: string): void {
     const key = fieldHash(field, text);
-    if (this.#taken.has(key)) return;
-    this.#taken.add(key);
-    this.#fresh.push(key);
+    if (this.#taken.add(key)) this.#fresh.push(key);
   }
 
   #message({ bytes, rcpts, detail }: Fields): void {
@@ -261,8 +261,7 @@ export class MessageSummary {
     const address = text.toLowerCase();
     if (address === "") return;
     if (named && this.#named.size < MAX_SUMMARY_RECIPIENTS) this.#named.add(address);
-    if (this.addresses.size >= MAX_SUMMARY_RECIPIENTS || this.addresses.has(address)) return;
-    this.addresses.add(address);
+    if (this.addresses.size >= MAX_SUMMARY_RECIPIENTS || !this.addresses.add(address)) return;
     this.#key("to", address);
     const { name, domain } = parts(address);
     if (name !== "") this.#key("toName", name);
@@ -273,13 +272,11 @@ export class MessageSummary {
     const said = typeof reply === "string" ? reply.slice(0, MAX_REPLY_CHARS) : "";
     this.#replyClass = text(replyClass);
     if (said !== "") this.#reply = said;
-    if (this.#replyClass !== "" && !this.replyClasses.has(this.#replyClass)) {
-      this.replyClasses.add(this.#replyClass);
+    if (this.#replyClass !== "" && this.replyClasses.add(this.#replyClass)) {
       this.#key("replyClass", this.#replyClass.toLowerCase());
     }
     const known = said.toLowerCase();
-    if (known === "" || this.replies.has(known) || this.replies.size >= MAX_REPLIES) return;
-    this.replies.add(known);
+    if (known === "" || this.replies.size >= MAX_REPLIES || !this.replies.add(known)) return;
     const { form, varying } = replyForm(known);
     const before = this.#fresh.length;
     this.#key("reply", form);

@@ -28,6 +28,7 @@ const STARTERS: Readonly<Record<string, (place: Place) => Promise<Server>>> = {
 
 /** Larger ones Postfix would not take unasked. */
 const LARGE_BYTES = 9_000_000;
+const PAIR = "two users against one process";
 /** By then nothing of the start is going on any more. */
 const REST_MS = 5_000;
 
@@ -118,6 +119,8 @@ if (unknown !== undefined) {
     "queue",
     "abuse",
     "auth",
+    "history",
+    "history-cost",
     "--quick",
     "--help",
   ]);
@@ -136,7 +139,9 @@ try {
   console.log(restTable(rest));
   const [two, one] = ["Vaultpost", ONE_PROCESS].map((name) => servers.find((server) => server.name === name));
   if (two !== undefined && one !== undefined) {
-    console.log(pairTable(await measurePairs({ two, one, scenarios: pairScenarios(scale), sink })));
+    console.log(
+      pairTable(await measurePairs({ first: two, second: one, what: PAIR, scenarios: pairScenarios(scale), sink })),
+    );
   }
 } finally {
   for (const server of servers) await server.stop();

@@ -1,6 +1,5 @@
 /**
- * Vaultpost's processes of two users against its one process: rounds that alternate between the two, so that whatever else the machine does weighs
- * on both, and the median of the ratios of the rounds. The runs one after another of main.ts cannot say that on a busy machine.
+ * One daemon of Vaultpost against another: rounds that alternate between the two, so that whatever else the machine does weighs on both, and the median of the ratios of the rounds. The runs one after another of main.ts cannot say that on a busy machine.
  */
 
 import { Steps } from "./steps.ts";
@@ -11,7 +10,7 @@ import type { Sink } from "./sink.ts";
 /** Rounds of each scenario, of which each server has a run. */
 const ROUNDS = 5;
 
-/** Ratios of one scenario, of two users to one process: medians of its rounds. */
+/** Ratios of one scenario, of the first to the second: medians of its rounds. */
 export interface PairRow {
   readonly scenario: string;
   readonly accepted: number;
@@ -30,25 +29,29 @@ export interface Rest {
 
 /** Measures `scenarios` in pairs. */
 export async function measurePairs(
-  { two, one, scenarios, sink }: {
-    readonly two: Server;
-    readonly one: Server;
+  { first, second, scenarios, sink, what, rounds = ROUNDS }: {
+    readonly first: Server;
+    readonly second: Server;
+    /** What is compared, in words. */
+    readonly what: string;
+    readonly rounds?: number;
     readonly scenarios: readonly Scenario[];
     readonly sink: Sink;
   },
 ): Promise<PairRow[]> {
   const rows: PairRow[] = [];
-  using steps = new Steps(scenarios.length * ROUNDS);
+  using steps = new Steps(scenarios.length * rounds);
   for (const scenario of scenarios) {
-    steps.begin(`${scenario.name}: two users against one process`);
-    const pairs: { readonly two: Measure; readonly one: Measure }[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      const first = await measure(round % 2 === 0 ? two : one, scenario, sink);
-      const second = await measure(round % 2 === 0 ? one : two, scenario, sink);
-      pairs.push(round % 2 === 0 ? { two: first, one: second } : { two: second, one: first });
+    steps.begin(`${scenario.name}: ${what}`);
+    const pairs: { readonly first: Measure; readonly second: Measure }[] = [];
+    for (let round = 0; round < rounds; round++) {
+      const [one, other] = round % 2 === 0 ? [first, second] : [second, first];
+      const ofOne = await measure(one, scenario, sink), ofOther = await measure(other, scenario, sink);
+      pairs.push(round % 2 === 0 ? { first: ofOne, second: ofOther } : { first: ofOther, second: ofOne });
       steps.done();
     }
-    const ratios = (of: (measure: Measure) => number) => pairs.map(({ two, one }) => of(two) / of(one)).sort(rising);
+    const ratios = (of: (measure: Measure) => number) =>
+      pairs.map(({ first, second }) => of(first) / of(second)).sort(rising);
     const cpu = ratios(({ cpuSecondsPerThousand }) => cpuSecondsPerThousand);
     rows.push({
       scenario: scenario.name,

@@ -74,8 +74,8 @@ export function restTable(rest: readonly Rest[]): string {
 }
 
 /** Ratios of two users to one process, of rounds that alternated. */
-export function pairTable(rows: readonly PairRow[]): string {
-  const heads = ["two users ÷ one process, medians", "accepted/s", "delivered/s", "CPU a message", "least to most"];
+export function pairTable(rows: readonly PairRow[], what = "two users ÷ one process"): string {
+  const heads = [`${what}, medians`, "accepted/s", "delivered/s", "CPU a message", "least to most"];
   return [
     "",
     line(heads),
