@@ -97,8 +97,9 @@ export function statsRecord(statistics: readonly Statistic[], uptimeSeconds: num
 /** Of `show status`. */
 export function statusRecord(
   paused: Readonly<Record<"mda" | "mta" | "smtp", boolean>>,
-  { problems, configuration, processes }: {
+  { problems, history, configuration, processes }: {
     readonly problems: readonly string[];
+    readonly history: JsonRecord | null;
     readonly configuration: ConfigurationState | null;
     readonly processes: readonly ProcessWalls[] | null;
   },
@@ -109,6 +110,7 @@ export function statusRecord(
     mta: state("mta"),
     smtp: state("smtp"),
     problems: problems.map((line) => line.replace(/^QUEUE /, "")),
+    history,
     configuration: configuration === null ? null : {
       file: configuration.file,
       readAt: time(configuration.readAt),

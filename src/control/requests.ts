@@ -43,6 +43,7 @@ import {
   type Recalled,
   relayOf,
 } from "./history_requests.ts";
+import { describeHistory, historyRecord, type KnownHistory } from "./history_status.ts";
 import { notQueued, QueueRequests, type QueueRow } from "./queue_requests.ts";
 import {
   certificateRecord,
@@ -213,6 +214,7 @@ export class ControlRequests {
         return yield* shown([
           ...(["mda", "mta", "smtp"] as const).map((one) => this.#status(one)),
           ...await this.diskErrors(),
+          ...describeHistory(await this.#historyState()),
           ...await this.#walls(),
           ...describeConfiguration(await this.#configuration()),
         ]);
@@ -336,6 +338,7 @@ export class ControlRequests {
         return this.#inRecords(
           async () => [statusRecord(this.#paused, {
             problems: await this.diskErrors(),
+            history: historyRecord(await this.#historyState()),
             configuration: await this.#configuration(),
             processes: await this.#processes(),
           })],
@@ -498,6 +501,10 @@ export class ControlRequests {
 
   paused(what: Subsystem): boolean {
     return this.#paused[what];
+  }
+
+  async #historyState(): Promise<KnownHistory> {
+    return await this.#history.state().catch(() => "silent" as const);
   }
 
   async *#find({ query, limit, before }: Extract<ControlRequest, { do: "find" }>): AsyncGenerator<ControlAnswer> {

@@ -97,6 +97,7 @@ Deno.test("the others have the names of smtpctl(8) too", () => {
     ["show status", [
       records.statusRecord({ mda: true, mta: false, smtp: false }, {
         problems: ["QUEUE x"],
+        history: null,
         configuration: { file: "/f", readAt: 0, generation: 1, olderGenerations: 1, olderSessions: 2 },
         processes: [process],
       }),

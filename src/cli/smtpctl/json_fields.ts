@@ -211,6 +211,8 @@ export const JSON_FORMS: Readonly<Record<string, JsonForm>> = {
       mta: "running or paused",
       smtp: "running or paused",
       problems: "of the spool, a list of sentences",
+      history:
+        "messages, bytes, segments, leftOut, stopped, damaged, oldestAt; null when there is none, or it does not answer",
       configuration: "file, readAt, generation, olderGenerations, olderSessions; null when the parent does not answer",
       processes: "a list: process, pid, stands, says, missing, isolates; null when the parent does not answer",
     },
