@@ -19,7 +19,7 @@ import { evpid } from "../ids.ts";
 import { ACTION, names, NOT_OWN, relayWorld, type WorldOptions } from "../relay/world.ts";
 import { type Script, scriptedHosts, type Seen } from "./scripted_hosts.ts";
 
-const CASES = Number(Deno.env.get("EXPLAIN_CASES") ?? 1500);
+const CASES = Number(Deno.env.get("EXPLAIN_CASES") ?? 1000);
 const FIRST_SEED = 20_260_000;
 const SRS = { key: "secret", backupKey: null, ttlDays: 4 };
 const NOW = Date.UTC(2026, 0, 1);
