@@ -15,10 +15,11 @@ import type {
   WaitState,
 } from "../protocol/mod.ts";
 import { MAX_WAITS } from "../protocol/control.ts";
-import { type Clock, systemClock } from "../clock.ts";
+import { type Clock, sleep, systemClock } from "../clock.ts";
 import {
   type Dialogue,
   dialoguesOf,
+  isIncomplete,
   laneReason,
   type Present,
   type PresentEnvelope,
@@ -34,6 +35,8 @@ export type HistoryCaller = Pick<Caller<ToHistory, FromHistory>, "ask">;
 
 /** An isolate that does not answer in this time is said not to, in ms. */
 const ANSWER_MS = 15_000;
+/** What the queue has settled is reported by others, and comes this much later at most, in ms. */
+const UNDER_WAY_MS = 300;
 /** Questions to the history for one page of a search: each looks for a bounded time. */
 const MAX_ROUNDS = 20;
 /** Messages of a session whose envelopes are asked of the queue. */
@@ -124,7 +127,13 @@ export class HistoryRequests {
     const { events, truncated, notes } = await this.#events(id);
     const present = await this.#present(id, events, notes);
     if (events.length === 0 && (present.envelopes ?? []).length === 0) throw await this.#nothing(asked, present);
-    return { story: storyOf(events, { id, present, truncated }), events };
+    const about = { id, present, truncated };
+    if (!truncated && isIncomplete(events, about)) {
+      await sleep(UNDER_WAY_MS, this.#clock);
+      const later = await this.#events(id);
+      return { story: storyOf(later.events, about), events: later.events };
+    }
+    return { story: storyOf(events, about), events };
   }
 
   /** What client and server said in the sessions of it, as far as it is kept. */

@@ -21,11 +21,15 @@ export interface FindWords {
   readonly since?: string;
   readonly until?: string;
   readonly limit?: string;
+  /** Where a search before has ended. */
+  readonly before?: string;
 }
 
 export interface FindOrder {
   readonly query: HistoryQuery;
   readonly limit: number;
+  /** "" for the newest. */
+  readonly before: string;
 }
 
 /** Words that logs and others have for outcomes. */
@@ -55,6 +59,8 @@ export function parseFind(typed: FindWords, now: number): FindOrder | { readonly
   }
   const limit = limitOf(typed.limit);
   if (typeof limit === "string") return { wrong: limit };
+  const { before = "" } = typed;
+  if (!/^[\w.-]{0,64}$/.test(before)) return { wrong: `--before ${before} is no place that a search has ended at` };
   const span = spanOf(typed, now);
   if ("wrong" in span) return span;
   const fields: { -readonly [Key in keyof HistoryQuery]?: HistoryQuery[Key] } = {};
@@ -62,14 +68,14 @@ export function parseFind(typed: FindWords, now: number): FindOrder | { readonly
     const wrong = assign(fields, key, value.trim());
     if (wrong !== null) return { wrong };
   }
-  return { query: { words: words.map((word) => word.trim()), ...fields, ...span }, limit };
+  return { query: { words: words.map((word) => word.trim()), ...fields, ...span }, limit, before };
 }
 
 /** `from:bob` and `from=bob` mean an option that is written otherwise; a sentence about it, or null. */
 function keyIn(word: string): string | null {
   const [, key = "", value = ""] = /^([a-z]+(?:-id)?)[:=](.+)$/i.exec(word) ?? [];
   const name = key.toLowerCase();
-  if (!([...FIND_KEYS, "since", "until", "limit"] as readonly string[]).includes(name)) return null;
+  if (!([...FIND_KEYS, "since", "until", "limit", "before"] as readonly string[]).includes(name)) return null;
   return `"${word}": a key is an option, --${name} ${/\s/.test(value) ? `"${value}"` : value}`;
 }
 

@@ -1,7 +1,7 @@
 /** Attempts to deliver, told together where they are alike: of a message with many recipients, and of one that was tried many times. Pure. */
 
 import { describe, meaningOf, REPLY_CLASSES } from "../reply_class/mod.ts";
-import { answerText, nameOf, whereOf } from "./headline.ts";
+import { answerText, whereOf } from "./headline.ts";
 import type { Attempt, EnvelopeStory } from "./known.ts";
 import type { StoryLevel, StoryLine } from "./types.ts";
 import { counted, listOf, replyOf, tlsOf } from "./words.ts";
@@ -88,7 +88,7 @@ const LEVELS: Readonly<Record<Attempt["event"]["outcome"], StoryLevel>> = {
 /** `explained`: the classes of failures whose meaning was told before. */
 function groupLine({ at, first: { event }, envelopes }: Group, explained: Set<string>): StoryLine {
   const { agent, outcome } = event;
-  const names = listOf(envelopes.slice(0, 4).map(nameOf), envelopes.length);
+  const names = listOf(envelopes.slice(0, 4).map(({ name }) => name), envelopes.length);
   const answer = answerText(event);
   const attempt = event.detail === undefined || envelopes.length > 1 ? "Attempt" : `Attempt ${event.detail.tries}`;
   const text = outcome !== "ok"
@@ -96,7 +96,7 @@ function groupLine({ at, first: { event }, envelopes }: Group, explained: Set<st
     : agent === "mda"
     ? `Delivered to ${names}${methodOf(event)}: ${replyOf(event.stat)}.`
     : `Relayed for ${names}: ${answer}.`;
-  const rest = envelopes.length > 4 ? [recipientsOf(envelopes)] : [];
+  const rest = envelopes.length > 4 ? [recipientsOf(envelopes.map(({ name }) => name))] : [];
   return {
     at,
     kind: "attempt",
@@ -107,9 +107,8 @@ function groupLine({ at, first: { event }, envelopes }: Group, explained: Set<st
 }
 
 /** Some of them by name, the others by number. */
-export function recipientsOf(envelopes: readonly Pick<EnvelopeStory, "dest" | "rcpt">[]): string {
-  const shown = envelopes.slice(0, MAX_LISTED_RECIPIENTS).map(nameOf).join(", "),
-    rest = envelopes.length - MAX_LISTED_RECIPIENTS;
+export function recipientsOf(names: readonly string[]): string {
+  const shown = names.slice(0, MAX_LISTED_RECIPIENTS).join(", "), rest = names.length - MAX_LISTED_RECIPIENTS;
   return rest > 0 ? `${shown} and ${rest} more` : shown;
 }
 

@@ -102,21 +102,10 @@ function clauseOf(fate: Fate, some: readonly EnvelopeStory[], { all, now, acts }
 
 /** `bob@example.org`, `all 12 recipients`, `2 of 5 recipients (…)`. */
 function namesOf(some: readonly EnvelopeStory[], all: number): string {
-  if (all === 1) return nameOf(some[0]!);
+  if (all === 1) return some[0]!.name;
   if (some.length === all && all > 2) return `all ${all} recipients`;
-  const names = listOf(some.slice(0, 4).map(nameOf), some.length);
+  const names = listOf(some.slice(0, 4).map(({ name }) => name), some.length);
   return all > 4 && some.length > 1 ? `${some.length} of ${all} recipients (${names})` : names;
-}
-
-/** The address, or the user of this host where that says something else, and the address that it came of. */
-export function nameOf(
-  { dest, rcpt, user = "" }: Pick<EnvelopeStory, "dest" | "rcpt"> & { readonly user?: string },
-): string {
-  const [local = ""] = dest.toLowerCase().split("@");
-  if (user !== "" && local !== user.toLowerCase() && !local.startsWith(`${user.toLowerCase()}+`)) {
-    return `user ${user} (for ${rcpt})`;
-  }
-  return dest.toLowerCase() === rcpt.toLowerCase() ? dest : `${dest} (for ${rcpt})`;
 }
 
 /** The one that stands for the others: its last answer is that of most of them. */

@@ -34,9 +34,9 @@ export interface EnvelopeStory {
   /** What the client named, and what the rules made of it. */
   readonly rcpt: string;
   readonly dest: string;
+  /** What sentences call it: the address; with the one that it came of, where that is another; the user, where an address leads to several. */
+  readonly name: string;
   readonly agent: "mda" | "mta" | "bounce";
-  /** The account, of a local delivery; "" for none. */
-  readonly user: string;
   readonly acceptedAt: number;
   readonly attempts: readonly Attempt[];
   /** How many there were, those included that are not in the history. */
@@ -159,7 +159,10 @@ export function gather(events: readonly RecordedEvent[], id: string, present: Pr
       acceptedAt: one.createdAt,
     }));
   }
-  const envelopes = [...drafts.values()].map((draft) => finished(draft, present));
+  const all = [...drafts.values()], counts = Map.groupBy(all, ({ rcpt }) => rcpt);
+  const envelopes = all.map((draft) => {
+    return finished(draft, draftName(draft, { ofSeveral: counts.get(draft.rcpt)!.length > 1 }), present);
+  });
   const message = accepted[0]?.event.message ?? asDsn?.event.dsn ?? messageOfFirst(envelopes);
   return { message, session, connected, login, accepted, refusals, envelopes, asDsn, disconnected, acts };
 }
@@ -189,12 +192,23 @@ function messageOfFirst([first]: readonly EnvelopeStory[]): MessageId | null {
   return first === undefined ? null : messageOf(first.id);
 }
 
-function finished(draft: Draft, present: Present | null): EnvelopeStory {
+/** The address, and the one that it came of. */
+export function nameOf({ dest, rcpt }: { readonly dest: string; readonly rcpt: string }): string {
+  return dest.toLowerCase() === rcpt.toLowerCase() ? dest : `${dest} (for ${rcpt})`;
+}
+
+function draftName({ dest, rcpt, user }: Draft, { ofSeveral }: { readonly ofSeveral: boolean }): string {
+  const local = dest.slice(0, dest.lastIndexOf("@")).toLowerCase(), name = user.toLowerCase();
+  const isUser = ofSeveral && name !== "" && local !== name && !local.startsWith(`${name}+`);
+  return isUser ? `user ${user} (for ${rcpt})` : nameOf({ dest, rcpt });
+}
+
+function finished(draft: Draft, name: string, present: Present | null): EnvelopeStory {
   const queued = present?.envelopes?.find(({ id }) => id === draft.id) ?? null;
   const last = draft.attempts.at(-1)?.event;
   const tries = Math.max(draft.attempts.length, queued?.tries ?? 0, last?.detail?.tries ?? 0);
   const agent = queued?.agent ?? draft.agent;
-  return { ...draft, agent, tries, present: queued, fate: fateOf(draft, queued, present) };
+  return { ...draft, name, agent, tries, present: queued, fate: fateOf(draft, queued, present) };
 }
 
 function fateOf({ attempts, gone }: Draft, queued: PresentEnvelope | null, present: Present | null): Fate {

@@ -6,8 +6,8 @@
 import { formatMailbox, type Routed } from "../envelope/mod.ts";
 import type { AcceptedEnvelope, AdminActEvent, FilterNote, MessageDetail, RecordedEvent } from "../events/mod.ts";
 import { attemptLines, recipientsOf } from "./attempts.ts";
-import { clientOf, headlineOf, nameOf } from "./headline.ts";
-import { type EnvelopeStory, gather, type Known } from "./known.ts";
+import { clientOf, headlineOf } from "./headline.ts";
+import { type EnvelopeStory, gather, type Known, nameOf } from "./known.ts";
 import { spanOf } from "./span.ts";
 import { goalText, placeOf, treeLines } from "./tree.ts";
 import type { Present, Story, StoryFacts, StoryKind, StoryLine } from "./types.ts";
@@ -65,6 +65,11 @@ const RANKS: Readonly<Record<StoryKind, number>> = {
   queue: 6,
   dsn: 7,
 };
+
+/** Returns whether something has left the queue, and these events do not say how: they may be on their way. */
+export function isIncomplete(events: readonly RecordedEvent[], { id, present = null }: About): boolean {
+  return gather(events, id, present).envelopes.some(({ fate }) => fate === "lost");
+}
 
 function bounded(all: readonly StoryLine[]): readonly StoryLine[] {
   return withinChars(withinLines(all));
@@ -191,7 +196,7 @@ function eventLines({ at, event }: RecordedEvent, known: Known, id: string): Sto
       const words = ACTS[event.act];
       if (words === undefined) return [];
       const one = known.envelopes.find(({ id }) => id === event.envelope);
-      const name = one === undefined ? "" : ` for ${nameOf(one)}`;
+      const name = one === undefined ? "" : ` for ${one.name}`;
       return dated({ kind: "queue", level: "info", text: `${words} by ${event.by}${name}.` });
     }
     case "queue-dsn-asked":
@@ -302,37 +307,15 @@ function acceptanceLines(event: Extract<RecordedEvent["event"], { type: "smtp-me
   return lines;
 }
 
-/** How each recipient was decided: the tree of few, groups of many. */
+/** How each recipient was decided: one by one where there are few; of many, those together that went the same way. */
 function recipientLines(detail: MessageDetail, known: Known): Line[] {
   const wanted = new Set(known.envelopes.map(({ rcpt }) => rcpt.toLowerCase()));
   const routed = detail.routed.filter(({ address }) => wanted.has(address.toLowerCase()));
-  const simple = routed.filter((one) => simpleEnd(one) !== null);
   const groups = routed.length <= MAX_TREES
-    ? []
-    : [...Map.groupBy(simple, (one) => decisionOf(one, simpleEnd(one)!.goal?.kind))];
-  const alone = groups.length === 0 ? routed : routed.filter((one) => simpleEnd(one) === null).slice(0, MAX_TREES);
-  const lines: Line[] = alone.map((one) => {
-    const end = simpleEnd(one);
-    if (end === null) {
-      return {
-        kind: "recipient",
-        level: "info",
-        text: `Recipient ${one.address}: ${expansionOf(one)}.`,
-        detail: treeLines(one),
-      };
-    }
-    const goal = end.goal === undefined ? end.reason : goalText(end.goal);
-    return { kind: "recipient", level: "info", text: `Recipient ${one.address}: ${decisionOf(one, goal)}.` };
-  });
-  for (const [decision, some] of groups) {
-    lines.push({
-      kind: "recipient",
-      level: "info",
-      text: `${counted(some.length, "recipient")}: ${decision}.`,
-      detail: [recipientsOf(some.map(({ address }) => ({ dest: address, rcpt: address })))],
-    });
-  }
-  const shown = alone.length + groups.reduce((sum, [, some]) => sum + some.length, 0);
+    ? routed.map((one) => [one])
+    : [...Map.groupBy(routed, shapeOf).values()].slice(0, MAX_TREES);
+  const lines = groups.map((group) => routeLine(group));
+  const shown = groups.reduce((sum, some) => sum + some.length, 0);
   const named = new Set(detail.envelopes.map(({ rcpt }) => formatMailbox(rcpt))).size;
   const left = wanted.size < named ? 0 : Math.max(0, named - shown);
   if (left > 0) lines.push(unlisted(left, detail.envelopes));
@@ -357,6 +340,26 @@ function unlisted(count: number, envelopes: readonly AcceptedEnvelope[]): Line {
       listOf(actions.map((name) => `"${name}"`))
     }.`,
   };
+}
+
+/** The way of recipients that were decided alike, with the tree of the first where there is more to it than a rule. */
+function routeLine([first, ...others]: readonly Routed[]): Line {
+  const routed = first!, end = simpleEnd(routed), count = others.length + 1;
+  const who = count === 1 ? `Recipient ${routed.address}` : counted(count, "recipient");
+  const listed = count === 1 ? [] : [recipientsOf([routed, ...others].map(({ address }) => address))];
+  if (end === null) {
+    const tree = count === 1 ? treeLines(routed) : ["such as", ...treeLines(routed).map((line) => `  ${line}`)];
+    return { kind: "recipient", level: "info", text: `${who}: ${expansionOf(routed)}.`, detail: [...listed, ...tree] };
+  }
+  const goal = end.goal === undefined ? end.reason : count === 1 ? goalText(end.goal) : end.goal.kind;
+  const text = `${who}: ${decisionOf(routed, goal)}.`;
+  return { kind: "recipient", level: "info", text, ...count === 1 ? {} : { detail: listed } };
+}
+
+/** A tree without its addresses: what recipients have in common that go the same way. */
+function shapeOf({ how, table = "", rule, result, action = "", goal, children }: Routed): string {
+  const by = rule === null ? "" : placeOf(rule);
+  return `(${[how, table, by, result, action, goal?.kind ?? ""].join("|")}${children.map(shapeOf).join("")})`;
 }
 
 /** Where a recipient ends that no alias or file leads elsewhere; null for another. */
@@ -392,7 +395,9 @@ function nowOf({ envelopes }: Known, present: Present | null): string[] {
   const { now, more } = present;
   const groups = [...Map.groupBy(queued, (one) => standingOf(one, now))];
   const sentences = groups.slice(0, MAX_NOW_LINES).map(([standing, some]) =>
-    some.length <= 4 ? `${listOf(some.map(nameOf))}: ${standing}.` : `${some.length} recipients: ${standing}.`
+    some.length <= 4
+      ? `${listOf(some.map(({ name }) => name))}: ${standing}.`
+      : `${some.length} recipients: ${standing}.`
   );
   const left = groups.slice(MAX_NOW_LINES).reduce((sum, [, some]) => sum + some.length, 0);
   if (left > 0) sentences.push(`${counted(left, "more recipient")} in the queue.`);

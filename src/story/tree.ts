@@ -34,7 +34,7 @@ export function treeLines(routed: Routed): string[] {
 /** One node: how it came about, which rule took it, and what became of it. */
 export function nodeText(node: Routed): string {
   const { address, how, table, rule } = node;
-  const from = table === undefined ? "" : `, from ${table}`;
+  const from = table === undefined ? "" : `, from ${table.startsWith("<dynamic:") ? "a list in smtpd.conf" : table}`;
   const by = rule === null ? "" : `, rule ${placeOf(rule)}`;
   const text = `${HOW[how]}${address}${from}${by}: ${endOf(node)}`;
   return text.length > MAX_NODE_CHARS ? `${text.slice(0, MAX_NODE_CHARS)}…` : text;

@@ -204,14 +204,14 @@ const ENDS: readonly (readonly [string, string[], readonly ControlAnswer[], numb
     ["x"],
     [{ found: FOUND }, { search: { ...END, next: "c" } }],
     0,
-    /^smtpctl: there are more than these 1: --limit 200 shows more, --until 2026-11-30T14:00:00\.000Z goes on\n$/,
+    /^smtpctl: there are more than these 1: --limit 200 shows more, the same with --before c goes on\n$/,
   ],
   [
     "found, but not all was looked at",
     ["x"],
     [{ found: FOUND }, { search: { ...END, next: "c", stopped: true } }],
     0,
-    /^smtpctl: the search took too long and has ended at .*: --until 2026-11-30T14:00:00\.000Z goes on\n$/,
+    /^smtpctl: the search took too long and has ended at .*: the same with --before c goes on\n$/,
   ],
   [
     "a damaged history",

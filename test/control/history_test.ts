@@ -173,6 +173,17 @@ Deno.test("a queued message that the history has nothing of says so", async () =
   assert.deepEqual(answer.story.notes, ["This is what the queue knows: the history has nothing of it."]);
 });
 
+Deno.test("what has just left the queue, and is not in the history yet, is asked for once more", async () => {
+  let asked = 0;
+  const last = attempt(3, 1, { rcpt: "bob@example.net", outcome: "ok", stat: "250 Ok", detail: { code: 250 } });
+  const [answer] = await ask(story(MESSAGE), {
+    list: () => ({ type: "listed", envelopes: [], next: null }),
+    story: () => ({ type: "story", events: asked++ === 0 ? EVENTS : [...EVENTS, last], truncated: false }),
+  });
+  assert.ok(answer !== undefined && "story" in answer);
+  assert.match(answer.story.headline, /^Relayed for bob@example\.net: /);
+});
+
 Deno.test("a history that has stopped says so", async () => {
   const [answer] = await ask(story(MESSAGE), {
     "history-state": () => ({ type: "history-state", state: { ...STATE, stopped: "the disk is full" } }),

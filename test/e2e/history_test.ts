@@ -109,7 +109,7 @@ async function tests(test: Deno.TestContext, daemon: Daemon, next: { relieve(): 
     const order = parseFind(findOrderOf(read.given, read.operands), Date.now());
     assert.ok("query" in order, args.join(" "));
     const found: string[] = [];
-    for await (const answer of askControl(daemon.env.SMTPD_SOCKET!, { do: "find", ...order, before: "" })) {
+    for await (const answer of askControl(daemon.env.SMTPD_SOCKET!, { do: "find", ...order })) {
       if ("found" in answer) found.push(answer.found.id);
     }
     return found;
@@ -258,7 +258,10 @@ async function tests(test: Deno.TestContext, daemon: Daemon, next: { relieve(): 
   await test.step("a listing is lines; nothing found, and what is no id, are said in words", async () => {
     const listed = await smtpctl("find", "--limit", "1");
     assert.match(listed.stdout, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}[0-9a-f]{8,16} +\S+ → \S+ .*\n$/);
-    assert.match(listed.stderr, /^smtpctl: there are more than these 1: --limit 4 shows more, --until \S+ goes on\n$/);
+    assert.match(
+      listed.stderr,
+      /^smtpctl: there are more than these 1: --limit 4 shows more, the same with --before \S+ goes on\n$/,
+    );
     const none = await smtpctl("find", "nosuch@example.com");
     assert.deepEqual([none.code, none.stdout], [1, ""]);
     assert.match(none.stderr, /^smtpctl: nothing like "nosuch@example\.com" since .*; the history goes back to /);

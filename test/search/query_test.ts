@@ -7,10 +7,11 @@ const NOW = Date.UTC(2026, 6, 15, 14, 30);
 const SINCE = NOW - DEFAULT_SPAN_MS;
 
 const RIGHT: readonly (readonly [string, Partial<FindWords>, object])[] = [
-  ["nothing: the newest", {}, { query: { words: [], since: SINCE }, limit: 50 }],
+  ["nothing: the newest", {}, { query: { words: [], since: SINCE }, limit: 50, before: "" }],
   ["words", { words: ["bob@example.org", "mailbox full"] }, {
     query: { words: ["bob@example.org", "mailbox full"], since: SINCE },
     limit: 50,
+    before: "",
   }],
   ["every key", {
     keys: {
@@ -25,6 +26,7 @@ const RIGHT: readonly (readonly [string, Partial<FindWords>, object])[] = [
     since: "2h",
     until: "1h",
     limit: "7",
+    before: "12.345",
   }, {
     query: {
       words: [],
@@ -39,27 +41,37 @@ const RIGHT: readonly (readonly [string, Partial<FindWords>, object])[] = [
       until: NOW - 3_600_000,
     },
     limit: 7,
+    before: "12.345",
   }],
-  ["the null sender", { keys: { from: "<>" } }, { query: { words: [], from: "<>", since: SINCE }, limit: 50 }],
+  ["the null sender", { keys: { from: "<>" } }, {
+    query: { words: [], from: "<>", since: SINCE },
+    limit: 50,
+    before: "",
+  }],
   ["a domain in another script", { keys: { domain: "bücher.example" } }, {
     query: { words: [], domain: "xn--bcher-kva.example", since: SINCE },
     limit: 50,
+    before: "",
   }],
   ["an address in another script", { keys: { to: "bob@bücher.example" } }, {
     query: { words: [], to: "bob@xn--bcher-kva.example", since: SINCE },
     limit: 50,
+    before: "",
   }],
   ["ids, of any time", { keys: { id: "0A0B0C0D", "message-id": "<x@y>" } }, {
     query: { words: [], id: "0a0b0c0d", messageId: "<x@y>" },
     limit: 50,
+    before: "",
   }],
   ["until: the days before", { until: "3d" }, {
     query: { words: [], since: NOW - 3 * 86_400_000 - DEFAULT_SPAN_MS, until: NOW - 3 * 86_400_000 },
     limit: 50,
+    before: "",
   }],
   ["a word with a colon that is no key", { words: ["5.1.1:", "2001:db8::1", "Re:bob"] }, {
     query: { words: ["5.1.1:", "2001:db8::1", "Re:bob"], since: SINCE },
     limit: 50,
+    before: "",
   }],
 ];
 
@@ -84,6 +96,7 @@ const WRONG: readonly (readonly [RegExp, Partial<FindWords>])[] = [
   [/^--since 1h is later than --until 2h$/, { since: "1h", until: "2h" }],
   [/^--limit 0: 1 to 1000 are possible$/, { limit: "0" }],
   [/^--limit 1001:/, { limit: "1001" }],
+  [/^--before x y is no place/, { before: "x y" }],
 ];
 
 for (const [wrong, typed] of WRONG) {

@@ -31,7 +31,7 @@ export async function findMain(command: FindCommand, env: Environment, terminal:
     terminal.err(`smtpctl find: ${safeLine(order.wrong)}\n`);
     return EX_INVALID;
   }
-  const request: ControlRequest = { do: "find", query: order.query, limit: order.limit, before: "" };
+  const request: ControlRequest = { do: "find", ...order };
   if (isTooLong(request)) return complain(terminal, "that is too much to look for at once: fewer or shorter words");
   const found: FoundMessage[] = [];
   let end: SearchEnd | null = null;
@@ -58,10 +58,10 @@ function nothingText({ words, keys, since, until }: FindCommand, { query }: Find
   const asked = [
     ...words.map((word) => `"${word}"`),
     ...Object.entries(keys).map(([key, value]) => `${key} "${value}"`),
-    ...until === undefined ? [] : [`until ${until}`],
   ];
   const what = asked.length === 0 ? "no message" : `nothing like ${asked.join(", ")}`;
-  const span = query.since === undefined ? "in all that is kept" : `since ${timeOf(query.since)}`;
+  const from = query.since === undefined ? "in all that is kept" : `since ${timeOf(query.since)}`;
+  const span = until === undefined ? from : `${from} until ${timeOf(query.until!)}`;
   if (end?.stopped === true) {
     return `${what} ${span}, but the search took too long and did not look at everything: name more, or a shorter time`;
   }
@@ -76,12 +76,12 @@ function nothingText({ words, keys, since, until }: FindCommand, { query }: Find
 
 /** That there is more, and how to see it; null where this is all. */
 function moreText({ limit }: FindOrder, found: readonly FoundMessage[], end: SearchEnd | null): string | null {
-  if (end === null || (end.next === null && !end.stopped)) return null;
-  const { at } = found.at(-1)!, last = new Date(at).toISOString();
-  if (end.stopped) return `the search took too long and has ended at ${timeOf(at)}: --until ${last} goes on`;
+  if (end === null || end.next === null) return null;
+  const on = `the same with --before ${end.next} goes on`;
+  if (end.stopped) return `the search took too long and has ended at ${timeOf(found.at(-1)!.at)}: ${on}`;
   const more = Math.min(MAX_FOUND_MESSAGES, limit * 4);
   const wider = more > limit ? `--limit ${more} shows more, ` : "";
-  return `there are more than these ${found.length}: ${wider}--until ${last} goes on`;
+  return `there are more than these ${found.length}: ${wider}${on}`;
 }
 
 /** Prints the story, and returns the exit status: 1 when nothing is known. */

@@ -43,8 +43,9 @@ function roomForWay({ columns, ids }: { readonly columns: number; readonly ids: 
   return Math.max(16, Math.min(MAX_ADDRESS_COLUMNS, Math.floor((columns - 19 - ids - 9 - 8) * 0.6)));
 }
 
-function fromOf({ from }: FoundMessage): string {
-  return from === null ? "<>" : from === "" ? "?" : from;
+/** The sender; where none was named, the client. */
+function fromOf({ from, peer }: FoundMessage): string {
+  return from === null ? "<>" : from !== "" ? from : peer === "" ? "?" : `[${peer}]`;
 }
 
 function toOf({ to, rcpts }: FoundMessage): string {

@@ -22,6 +22,7 @@ export const FIND_OPTIONS: readonly CommandOption[] = [
   { name: "--since", value: "time", about: "Not before this time, such as 2h or yesterday; 30 days ago without it." },
   { name: "--until", value: "time", about: "Not after this time." },
   { name: "--limit", value: "count", about: "Finds at most so many, 1 to 1000; 50 without it." },
+  { name: "--before", value: "place", about: "Goes on behind the messages of a search before, which has said where." },
   { name: "--json", about: "Prints an object of JSON for each message." },
 ];
 /** As many as a query may have. */
@@ -34,6 +35,7 @@ export interface FindCommand {
   readonly since?: string;
   readonly until?: string;
   readonly limit?: string;
+  readonly before?: string;
   readonly json: boolean;
 }
 
@@ -47,7 +49,7 @@ export function findOrderOf(given: GivenOptions, words: readonly string[]): Find
   return {
     words,
     keys: valuesOf(Object.keys(KEYS)),
-    ...valuesOf(["since", "until", "limit"]),
+    ...valuesOf(["since", "until", "limit", "before"]),
     json: given.has("--json"),
   };
 }
