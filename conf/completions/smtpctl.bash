@@ -53,7 +53,7 @@ _smtpctl_options() {
     'dmarc read'*) options+=' --json' ;;
     'encrypt' | 'encrypt '*) options+=' --scram' ;;
     'explain' | 'explain '*) options+=' -f -t --peer --peer-name --helo --tls --login --listener --programs --config --record --json -v' ;;
-    'find' | 'find '*) options+=' --from --to --domain --message-id --id --peer --login --reply --outcome --since --until --limit --json' ;;
+    'find' | 'find '*) options+=' --from --to --domain --message-id --id --peer --login --reply --outcome --since --until --limit --before --json' ;;
     'import' | 'import '*) options+=' --again' ;;
     'monitor' | 'monitor '*) options+=' --json' ;;
     'restore' | 'restore '*) options+=' --force' ;;
@@ -80,7 +80,7 @@ _smtpctl() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
     case $word in
-      --name | --expires | -f | -t | --peer | --peer-name | --helo | --login | --listener | --config | --record | --from | --to | --domain | --message-id | --id | --reply | --outcome | --since | --until | --limit | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) ((i++)); continue ;;
+      --name | --expires | -f | -t | --peer | --peer-name | --helo | --login | --listener | --config | --record | --from | --to | --domain | --message-id | --id | --reply | --outcome | --since | --until | --limit | --before | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) ((i++)); continue ;;
       -*) continue ;;
     esac
     _smtpctl_place "$key"
@@ -90,7 +90,7 @@ _smtpctl() {
     esac
   done
   case $prev in
-    --name | --expires | -f | -t | --peer | --peer-name | --helo | --login | --listener | --config | --record | --from | --to | --domain | --message-id | --id | --reply | --outcome | --since | --until | --limit | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) compopt -o default 2>/dev/null; return ;;
+    --name | --expires | -f | -t | --peer | --peer-name | --helo | --login | --listener | --config | --record | --from | --to | --domain | --message-id | --id | --reply | --outcome | --since | --until | --limit | --before | --hostname | --reader | --address | --certificate | --key | --mailbox | --probe | --root | -i | -n) compopt -o default 2>/dev/null; return ;;
   esac
   if [[ $cur == -* ]]; then
     _smtpctl_options "$key"

@@ -88,7 +88,7 @@ function __smtpctl_key
             continue
         end
         switch $word
-            case --name --expires -f -t --peer --peer-name --helo --login --listener --config --record --from --to --domain --message-id --id --reply --outcome --since --until --limit --hostname --reader --address --certificate --key --mailbox --probe --root -i -n
+            case --name --expires -f -t --peer --peer-name --helo --login --listener --config --record --from --to --domain --message-id --id --reply --outcome --since --until --limit --before --hostname --reader --address --certificate --key --mailbox --probe --root -i -n
                 set skip 1
                 continue
             case '-*'
@@ -270,6 +270,7 @@ complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l outco
 complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l since -r -F -d 'Not before this time, such as 2h or yesterday; 30 days ago without it.'
 complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l until -r -F -d 'Not after this time.'
 complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l limit -r -F -d 'Finds at most so many, 1 to 1000; 50 without it.'
+complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l before -r -F -d 'Goes on behind the messages of a search before, which has said where.'
 complete -c smtpctl -n "string match -q -- 'find *' (__smtpctl_key)' '" -l json -d 'Prints an object of JSON for each message.'
 complete -c smtpctl -n "string match -q -- 'import *' (__smtpctl_key)' '" -l again -d 'Takes in what export wrote, each message once but for --again.'
 complete -c smtpctl -n "string match -q -- 'monitor *' (__smtpctl_key)' '" -l json -d 'Prints JSON.'
