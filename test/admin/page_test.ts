@@ -189,7 +189,7 @@ inPage("without events it asks now and then", async ({ page, fake, show }) => {
 }, { mayFail: /status of 503/ });
 
 inPage("views have addresses, and the button of the browser goes back", async ({ page, show }) => {
-  await show("#/queue?state=held");
+  await show("#/queue?state=suspended");
   equal(await page.locator("tbody tr").count(), 4);
   await page.click("tbody tr:first-child [data-row]");
   await page.waitForSelector("dl.facts");

@@ -86,7 +86,7 @@ export async function remove(envelopes) {
     danger: true,
   });
   if (!isSure) return;
-  const isHeld = ({ state: its }) => its === "held" || its === "suspended";
+  const isHeld = ({ state: its }) => its === "suspended";
   const toHold = some.filter((one) => !isHeld(one));
   const held = await forEach(toHold, ({ envelope }) => act("POST", `queue/${envelope}/hold`));
   const kept = some.filter((one) => isHeld(one) || held.done.includes(one));
@@ -164,6 +164,10 @@ async function forEach(things, run) {
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         if (error.kind === "gone") foundGone();
+        if (error.kind === "unchanged") {
+          notes.add(error.message);
+          continue;
+        }
         // What one may not do, or nobody answers, is so for the others.
         if (["gone", "login-needed", "scope", "csrf"].includes(error.kind)) left.length = 0;
         failed.push(error);

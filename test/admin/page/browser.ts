@@ -20,10 +20,11 @@ export async function findChromium(): Promise<string | null> {
   return folders.flatMap((folder) => NAMES.map((name) => `${folder}/${name}`)).find(exists) ?? null;
 }
 
-/** Starts it with a profile of its own, which goes with it. */
-export async function startChromium(executablePath: string): Promise<Browser> {
+/** Starts it with a profile of its own, which goes with it, and perhaps with other fonts than the machine's: a file of fontconfig. */
+export async function startChromium(executablePath: string, fonts: string | null = null): Promise<Browser> {
   return await chromium.launch({
     executablePath,
+    ...fonts === null ? {} : { env: { ...Deno.env.toObject(), FONTCONFIG_FILE: fonts } },
     args: [
       ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
       ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
@@ -31,6 +32,23 @@ export async function startChromium(executablePath: string): Promise<Browser> {
       "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
     ],
   });
+}
+
+/** Makes a file of fontconfig in `folder` for screenshots, with the fonts that are unpacked in .deno/tools/fonts-inter; null when there are none. */
+export function fontsFor(folder: string): string | null {
+  const fonts = `${TOOLS}fonts-inter`, file = `${folder}/fonts.conf`;
+  if (!exists(fonts)) return null;
+  const alias = (family: string, use: string) =>
+    `<match target="pattern"><test name="family"><string>${family}</string></test><edit name="family" mode="assign" binding="strong"><string>${use}</string></edit></match>`;
+  Deno.writeTextFileSync(
+    file,
+    `<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig><dir>${fonts}</dir><dir>/usr/share/fonts</dir><cachedir>${folder}/fonts</cachedir>
+${["system-ui", "sans", "sans-serif", "Arial", "Roboto", "Segoe UI"].map((family) => alias(family, "Inter")).join("")}
+${
+      ["ui-monospace", "monospace", "Menlo", "Consolas"].map((family) => alias(family, "JetBrains Mono")).join("")
+    }</fontconfig>`,
+  );
+  return file;
 }
 
 function exists(path: string): boolean {

@@ -24,16 +24,27 @@ function random(seed: number): () => number {
   };
 }
 
-export const AGES = ["under 5 min", "under 1 h", "under 6 h", "under 1 d", "older"];
+export const AGES = [
+  "under 1 minute",
+  "1 to 5 minutes",
+  "5 to 15 minutes",
+  "15 minutes to 1 hour",
+  "1 to 4 hours",
+  "4 to 12 hours",
+  "12 hours to 1 day",
+  "1 to 2 days",
+  "2 to 4 days",
+  "over 4 days",
+];
 
 /** A day in buckets of five minutes: a night, a busy morning, and an hour in which a host did not answer. */
 export function series(now: number) {
   const next = random(7), items = [];
-  for (let at = now - DAY; at < now; at += 5 * MINUTE) {
+  for (let at = now - DAY; at < now; at += 10 * MINUTE) {
     const hour = new Date(at).getUTCHours() + new Date(at).getUTCMinutes() / 60;
     const busy = 0.25 + 0.75 * Math.exp(-(((hour - 10.5) / 3.2) ** 2)) + 0.5 * Math.exp(-(((hour - 15.5) / 2.6) ** 2));
     const ago = (now - at) / HOUR, ill = ago > 5.2 && ago < 6.6;
-    const accepted = Math.round(260 * busy * (0.8 + 0.4 * next()));
+    const accepted = Math.round(520 * busy * (0.8 + 0.4 * next()));
     const deferred = Math.round(accepted * (ill ? 0.45 + 0.2 * next() : 0.015 + 0.02 * next()));
     const failed = Math.round(accepted * 0.012 * next());
     const done = Math.max(0, accepted - deferred - failed);
@@ -45,19 +56,24 @@ export function series(now: number) {
       relayed: Math.round(done * 0.38),
       deferred,
       failed,
-      refused: Math.round(95 * (0.5 + 0.5 * next()) + (ago > 17 && ago < 17.6 ? 420 * next() : 0)),
+      refused: Math.round(190 * (0.5 + 0.5 * next()) + (ago > 17 && ago < 17.6 ? 840 * next() : 0)),
       delayP50: Number((0.35 + 0.3 * next() + (ill ? 1.5 : 0)).toFixed(3)),
       delayP95: Number((ill ? 340 + 400 * next() : 2.2 + 4 * next()).toFixed(3)),
       queue: [
-        Math.round(8 + 16 * busy * next()),
-        Math.round(6 + old * 0.9),
-        Math.round(5 + (ago < 5.4 ? old * 0.8 : 2)),
-        9,
+        Math.round(3 + 6 * busy * next()),
+        Math.round(5 + 10 * busy * next()),
+        Math.round(2 + old * 0.4),
+        Math.round(4 + old * 0.5),
+        Math.round(4 + (ago < 5.4 ? old * 0.8 : 2)),
+        1,
+        7,
+        2,
         4,
+        0,
       ],
     });
   }
-  return { items, next: null, bucketSeconds: 300, ages: AGES };
+  return { items, next: null, bucketSeconds: 600, ages: AGES };
 }
 
 export function overview(now: number) {
@@ -136,7 +152,7 @@ export function envelopes(now: number): FakeEnvelope[] {
       expiresAt: iso(now - age + 4 * DAY),
       lastTryAt: iso(now - age / 3),
       tries: 1 + at % 9,
-      state: at < 4 ? "inflight" : at % 11 === 8 ? "held" : "pending",
+      state: at < 4 ? "inflight" : at % 11 === 8 ? "suspended" : "pending",
       dueAt: at < 4 ? null : iso(now + at * 41_000),
       inflightSince: at < 4 ? iso(now - 3000 * (at + 1)) : null,
       error: at === 7 ? HOSTILE.controls : ERRORS[at % ERRORS.length]!,
@@ -144,7 +160,7 @@ export function envelopes(now: number): FakeEnvelope[] {
   });
 }
 
-export function wholeEnvelope(one: FakeEnvelope) {
+export function wholeEnvelope({ source: _, ...one }: FakeEnvelope) {
   return {
     ...one,
     action: one.agent === "mda" ? "local" : "outbound",
@@ -152,7 +168,7 @@ export function wholeEnvelope(one: FakeEnvelope) {
     subAddress: null,
     exec: null,
     internal: false,
-    suspended: one.state === "held",
+    suspended: one.state === "suspended",
     origin: {
       address: "203.0.113.24",
       hostname: "laptop.example.org",
@@ -498,7 +514,7 @@ export function story(now: number, id: string) {
     text,
     kind,
     level,
-    ...detail === undefined ? {} : { detail },
+    detail: detail ?? [],
   });
   const rule = (line: number) => ({ file: "/etc/vaultpost/smtpd.conf", line });
   return {
@@ -645,11 +661,13 @@ export function story(now: number, id: string) {
   };
 }
 
-export function dialogue() {
+export function dialogue(now: number) {
   const said = (ms: number, from: string, text: string) => ({ ms, from, text });
   return [{
     session: "7f3a09c1e2d4a1b7",
     side: "in",
+    at: iso(now - 190 * MINUTE),
+    before: 2,
     lines: [
       said(0, "server", "220 mx1.example.org ESMTP Vaultpost"),
       said(12, "client", "EHLO laptop.example.org"),

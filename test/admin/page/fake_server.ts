@@ -79,6 +79,10 @@ export class FakeServer {
     this.#server = null;
   }
 
+  get isStopped(): boolean {
+    return this.#server === null;
+  }
+
   /** As it was at the start. */
   reset(): void {
     Object.assign(this.options, PLAIN, { paused: [] });
@@ -169,7 +173,7 @@ export class FakeServer {
     const found = this.#envelopes.find(({ envelope }) => envelope === id);
     if (found === undefined) return problem(404, "not-found", `There is no envelope ${id} in the queue.`);
     if (request.method === "DELETE") this.#envelopes = this.#envelopes.filter((one) => one !== found);
-    else if (verb === "hold") found.state = "held";
+    else if (verb === "hold") found.state = "suspended";
     else found.state = "pending";
     return json({ count: 1, note: null });
   }
@@ -239,7 +243,7 @@ export class FakeServer {
       return json({ items: this.options.empty ? [] : items, next: null, stopped: false, notes: [] });
     }
     if (!all.some((one) => one.id === id)) return problem(404, "not-found", `Nothing is known of ${id}.`);
-    return json({ ...data.story(this.now, id), ...query.has("dialogue") ? { dialogue: data.dialogue() } : {} });
+    return json({ ...data.story(this.now, id), ...query.has("dialogue") ? { dialogue: data.dialogue(this.now) } : {} });
   }
 
   #stream(): Response {

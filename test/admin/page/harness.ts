@@ -37,8 +37,9 @@ export class PageHarness {
     this.#browser = browser;
   }
 
-  static async start(chromium: string): Promise<PageHarness> {
-    return new PageHarness(await startChromium(chromium));
+  /** Starts both; `fonts` as `startChromium` takes it. */
+  static async start(chromium: string, fonts: string | null = null): Promise<PageHarness> {
+    return new PageHarness(await startChromium(chromium, fonts));
   }
 
   /** Runs `body` in a new tab. Throws what it throws, or what went wrong in the tab: errors of scripts, of the console, and what the policy forbade. */
@@ -99,5 +100,5 @@ async function login(page: Page, token: string): Promise<void> {
   await page.evaluate(browser.go, "#/login");
   await page.fill("#token", token);
   await page.press("#token", "Enter");
-  await page.waitForSelector("nav .who button");
+  await page.waitForSelector("nav .who button", { state: "attached" });
 }

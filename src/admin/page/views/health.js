@@ -3,7 +3,6 @@
 import { html, nothing } from "../lit/lit-html.js";
 import { counted, day, harmless, number } from "../text.js";
 import { ago, blank, chip, heading, table, text, time } from "../ui.js";
-import { allOf } from "./lanes.js";
 
 const DAY_MS = 86_400_000;
 const SOURCES = { file: "from a file", acme: "by ACME", temporary: "temporary" };
@@ -15,8 +14,8 @@ export const health = {
   renew: ["overview"],
   everyMs: 60_000,
   async load(_place, { get }) {
-    const [certificates, checkup] = await Promise.all([allOf(get, "certificates"), get("checkup")]);
-    return { certificates, checkup };
+    const [certificates, checkup] = await Promise.all([get("certificates"), get("checkup")]);
+    return { certificates: certificates.items, checkup };
   },
   draw({ certificates, checkup }) {
     return html`

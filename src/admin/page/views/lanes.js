@@ -20,8 +20,8 @@ export const lanes = {
   renew: ["overview"],
   everyMs: 4000,
   async load(_place, { get }) {
-    const [all, hosts] = await Promise.all([allOf(get, "lanes"), allOf(get, "hosts")]);
-    return { lanes: all.toSorted((one, other) => other.envelopes - one.envelopes), hosts };
+    const [all, hosts] = await Promise.all([get("lanes"), get("hosts")]);
+    return { lanes: all.items.toSorted((one, other) => other.envelopes - one.envelopes), hosts: hosts.items };
   },
   draw({ lanes: rows, hosts }) {
     return html`
@@ -83,18 +83,6 @@ export const lanes = {
 
 function standing({ limit, inflight }) {
   return limit === "open" ? inflight > 0 ? ["ok", "moves"] : ["quiet", "waits"] : LIMITS[limit] ?? ["quiet", limit];
-}
-
-/** All pages of a list, within reason. */
-export async function allOf(get, path, most = 1000) {
-  const items = [];
-  let after = "";
-  do {
-    const page = await get(path, { after, limit: 500 });
-    items.push(...page.items);
-    after = page.next;
-  } while (after !== null && items.length < most);
-  return items;
 }
 
 function switches() {

@@ -33,8 +33,7 @@ export const login = {
         <p class="failure" id="token-failure" role="alert">${failure === null ? nothing : text(failure, 300)}</p>
         <button class="primary" ?disabled=${busy}>${busy ? "Looking…" : "Log in"}</button>
         <p class="soft"
-          id="token-help">On the host, <code>smtpctl admin token --write NAME</code> makes one, and shows it once. Without
-          <code>--write</code> it may only read.</p>
+          id="token-help">On the host, <code>smtpctl admin token --write</code> makes one, and shows it once. With <code>--read</code> it may only read.</p>
       </form>
     `;
   },

@@ -166,7 +166,7 @@ function delays(series) {
     tall: true,
     total: last === undefined
       ? "nothing was delivered"
-      : html`now <b>${seconds(last.delayP50)}</b>, 95 % under <b>${seconds(last.delayP95 ?? last.delayP50)}</b>`,
+      : html`<b>${seconds(last.delayP50)}</b> · 95 % <b>${seconds(last.delayP95 ?? last.delayP50)}</b>`,
     description: last === undefined
       ? "Nothing was delivered on the last day."
       : `From acceptance to delivery, on a logarithmic scale. Last, half of all took less than ${
@@ -203,9 +203,20 @@ function ages(series) {
   });
 }
 
+/** How many of the API's ages are one in the plot: ten are more than one can tell apart. */
+const FOLDED_AGES = [["under 5 min", 2], ["to 1 h", 2], ["to 12 h", 2], ["to 2 d", 2], ["older", 2]];
+
 /** The answer of the API as the plots take it. */
-function seriesOf({ items, ages = [] }) {
-  return { points: items, ages };
+function seriesOf({ items, ages }) {
+  if (ages.length !== FOLDED_AGES.reduce((sum, [, count]) => sum + count, 0)) return { points: items, ages };
+  const fold = (queue) => {
+    let at = 0;
+    return FOLDED_AGES.map(([, count]) => queue.slice(at, at += count).reduce((sum, value) => sum + value, 0));
+  };
+  return {
+    points: items.map((item) => ({ ...item, queue: item.queue === null ? null : fold(item.queue) })),
+    ages: FOLDED_AGES.map(([label]) => label),
+  };
 }
 
 /** As many lines as there may be, so that nothing moves when one comes. */

@@ -6,20 +6,19 @@ import { changed, hrefOf, state } from "../state.js";
 import { address, counted, harmless, LISTED_CHARS, number, span } from "../text.js";
 import { ago, blank, chip, heading, table, text } from "../ui.js";
 
-const PAGE = 100;
-const STATES = [["", "Any"], ["pending", "waiting"], ["inflight", "under way"], ["held", "held"], [
-  "suspended",
-  "suspended",
-]];
-const LEVELS = { pending: "info", inflight: "ok", held: "warn", suspended: "warn", unknown: "quiet", offline: "quiet" };
+/** Envelopes of a page, and pages that are looked through for the first that fits. */
+const PAGE = 100, MAX_EMPTY_PAGES = 10;
+/** As operators say it. `held` is what waits for room in its lane; what somebody holds is `suspended`. */
 const WORDS = {
   pending: "waiting",
   inflight: "under way",
-  held: "held",
+  held: "in line",
   suspended: "held",
   unknown: "unknown",
   offline: "offline",
 };
+const LEVELS = { pending: "info", inflight: "ok", held: "info", suspended: "warn", unknown: "quiet", offline: "quiet" };
+const STATES = ["pending", "inflight", "held", "suspended"];
 
 export const queue = {
   title: "Queue",
@@ -33,10 +32,12 @@ export const queue = {
     const pages = isSame ? state.local.pages ?? 1 : 1;
     const envelopes = [];
     let next = "";
-    for (let page = 0; page < pages && next !== null; page++) {
+    // A page may be empty where few envelopes are as asked for.
+    for (let page = 0; page < pages || (envelopes.length === 0 && page < MAX_EMPTY_PAGES); page++) {
       const answer = await get("queue", { ...asked, limit: PAGE, after: next });
       envelopes.push(...answer.items);
       next = answer.next;
+      if (next === null) break;
     }
     const there = new Set(envelopes.map(({ envelope }) => envelope));
     for (const id of state.chosen) if (!there.has(id)) state.chosen.delete(id);
@@ -166,9 +167,12 @@ function filters({ query }) {
         "domain",
       )} maxlength="255" autocomplete="off" autocapitalize="off" spellcheck="false"></label>
       <label><span>State</span>
-        <select name="state" @change=${go}>${STATES.map(([word, label]) =>
-          html`<option value=${word} ?selected=${value("state") === word}>${label}</option>`
-        )}</select>
+        <select name="state" @change=${go}>
+          <option value="">Any</option>
+          ${STATES.map((word) =>
+            html`<option value=${word} ?selected=${value("state") === word}>${WORDS[word]}</option>`
+          )}
+        </select>
       </label>
       <button class="primary">Filter</button>
       ${query.size === 0 ? nothing : html`<a class="button" href=${hrefOf("queue")}>Show all</a>`}

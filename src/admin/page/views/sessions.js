@@ -4,14 +4,16 @@ import { html } from "../lit/lit-html.js";
 import { hrefOf } from "../state.js";
 import { counted, harmless, number } from "../text.js";
 import { ago, blank, chip, heading, table, text } from "../ui.js";
-import { allOf } from "./lanes.js";
+
+/** Sessions that are listed at most: the first of them. */
+const MOST = 500;
 
 export const sessions = {
   title: "Sessions",
   renew: ["overview"],
   everyMs: 3000,
   async load(_place, { get }) {
-    return { rows: await allOf(get, "sessions") };
+    return { rows: (await get("sessions", { limit: MOST })).items };
   },
   draw({ rows }) {
     return html`

@@ -194,10 +194,11 @@ function dialogues(dialogue, { get, reload }) {
   `;
 }
 
-function oneDialogue({ session, side, lines }) {
+function oneDialogue({ session, side, lines, before = 0 }) {
   const title = side === "out" ? "To the other host" : "From the client";
   return html`
     <h3 class="dialogue-title">${title} <span class="soft">session ${code(session)}</span></h3>
+    ${before > 0 ? html`<p class="soft">${counted(before, "line")} before are not kept.</p>` : nothing}
     <ol class="dialogue" aria-label=${title}>${lines.map(({ ms, from, text: said }) =>
       html`
         <li

@@ -3,14 +3,13 @@
 import { html, nothing } from "../lit/lit-html.js";
 import { counted, harmless } from "../text.js";
 import { blank, chip, heading, text } from "../ui.js";
-import { allOf } from "./lanes.js";
 
 export const walls = {
   title: "Walls",
   renew: ["overview"],
   everyMs: 30_000,
   async load(_place, { get }) {
-    return { rows: await allOf(get, "walls") };
+    return { rows: (await get("walls")).items };
   },
   draw({ rows }) {
     return html`
