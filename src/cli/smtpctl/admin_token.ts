@@ -6,7 +6,7 @@ import { parseDelay } from "../../config/values.ts";
 import { askControl, type ControlAnswer } from "../../control/mod.ts";
 import { safeJson, safeLine } from "../../events/mod.ts";
 import type { Terminal } from "../terminal.ts";
-import type { AdminTokenOrder } from "./admin_options.ts";
+import type { AdminTokenOrder } from "./commands.ts";
 
 /** By it a token is known for one, in a file where it should not be. */
 const PREFIX = "vp_";

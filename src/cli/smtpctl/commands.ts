@@ -3,7 +3,6 @@
 import { asciiDomain, parseEnvelopeId, parseMessageId } from "../../envelope/mod.ts";
 import type { ControlRequest, Subsystem } from "../../control/mod.ts";
 import type { GenerateOrder } from "./dkim.ts";
-import { ADMIN_TOKEN_OPTIONS, type AdminTokenOrder, adminTokenOrderOf } from "./admin_options.ts";
 import { CHECK_OPTIONS, type CheckOrder, checkOrderOf } from "./check_options.ts";
 import { EXPLAIN_OPERANDS, EXPLAIN_OPTIONS, type ExplainOrder, explainOrderOf } from "./explain_options.ts";
 import { orderOf, SETUP_OPTIONS, type SetupOrder } from "./setup/answers.ts";
@@ -21,7 +20,8 @@ import {
   storyOrderOf,
 } from "./history/order.ts";
 import { TOP_OPTIONS, topOrder } from "./top/order.ts";
-import type { Command } from "./words.ts";
+import type { GivenOptions } from "./command_options.ts";
+import type { Command, CommandOption } from "./words.ts";
 
 export type ParsedCommand =
   | {
@@ -54,6 +54,46 @@ export type ParsedCommand =
   | { readonly find: FindCommand }
   | { readonly story: StoryCommand }
   | { readonly top: ReturnType<typeof topOrder> };
+
+/** What `admin token` may be told. */
+const ADMIN_TOKEN_OPTIONS: readonly CommandOption[] = [
+  { name: "--read", about: "The token may read only." },
+  {
+    name: "--write",
+    about: "The token may read, and change what the page and smtpctl can; so it is without an option.",
+  },
+  {
+    name: "--name",
+    value: "name",
+    about: "What it is called in lists and in the log; without it token-1, token-2 ...",
+  },
+  {
+    name: "--expires",
+    value: "time",
+    about: "After this time it is good no more: 12h, 30d. Without it, it is until it is revoked.",
+  },
+  { name: "--json", about: "Prints one JSON document instead of the token." },
+];
+
+export interface AdminTokenOrder {
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly name: string | null;
+  /** As it was given. */
+  readonly expires: string | null;
+  readonly json: boolean;
+}
+
+/** Reads what was given, without checking it. */
+function adminTokenOrderOf(given: GivenOptions): AdminTokenOrder {
+  return {
+    read: given.has("--read"),
+    write: given.has("--write"),
+    name: given.get("--name")?.[0] ?? null,
+    expires: given.get("--expires")?.[0] ?? null,
+    json: given.has("--json"),
+  };
+}
 
 const show = (request: ControlRequest): ParsedCommand => ({ request, shows: true });
 const act = (request: ControlRequest): ParsedCommand => ({ request, shows: false });
