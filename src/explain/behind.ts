@@ -52,9 +52,9 @@ export async function explainEnvelopes({ envelopes, text }: Stored, deps: Behind
     // What is in several chunks is not looked at.
     eightBit: text.length > CHUNK_BYTES || isEightBit(text),
   };
-  for (const envelope of envelopes.slice(0, MAX_EXPLAINED_ENVELOPES)) {
-    steps.push(await explainOne(envelope, text, wire, deps));
-  }
+  const explained = envelopes.slice(0, MAX_EXPLAINED_ENVELOPES);
+  // Beside one another: name servers that do not answer are waited for once.
+  steps.push(...await Promise.all(explained.map((envelope) => explainOne(envelope, text, wire, deps))));
   const more = envelopes.length - MAX_EXPLAINED_ENVELOPES;
   if (more > 0) steps.push({ kind: "more", text: `and ${more} more envelopes`, detail: { more } });
   return steps;

@@ -46,6 +46,9 @@ const ALL_CAPABILITIES: Capabilities = {
   rcptMax: null,
 };
 
+/** Connections that one line names. */
+const MAX_NAMED_TRIES = 10;
+
 /** Returns what the relay would do with an envelope of agent `mta`, whose message is as `wire` says. Never rejects but as the ports do. */
 export async function explainRoute(envelope: EnvelopeContent, wire: Wire, deps: RouteDeps): Promise<Step> {
   const plan = await planRoute(envelope, deps);
@@ -111,7 +114,25 @@ function legSteps(leg: Leg, deps: RouteDeps): Step[] {
     kind: isNamed(target) ? "smarthost" : "mx",
     text: wayWords(leg),
     detail,
-    children: [...hosts, ...failed, ...empty, ...how, ...loginSteps(leg), limitsStep(leg, deps)],
+    children: [
+      ...hosts,
+      ...unlistedSteps(leg, deps),
+      ...failed,
+      ...empty,
+      ...how,
+      ...loginSteps(leg),
+      limitsStep(leg, deps),
+    ],
+  }];
+}
+
+/** A backup that nobody knows gets no mail for the domain. */
+function unlistedSteps({ target: { action, domain }, found }: Leg, { settings }: RouteDeps): Step[] {
+  if (!found.ok || found.unlisted !== true) return [];
+  const name = action.backup?.mx ?? settings.shared.serverName;
+  return [{
+    kind: "warning",
+    text: `this host is a backup, but ${name} is not among the mail exchangers of ${domain}`,
   }];
 }
 
@@ -184,7 +205,9 @@ function hostText({ exchange, preference, addresses, leftOut }: JudgedHost): str
 }
 
 function triesStep({ tries, target }: Leg): Step {
-  const text = tries.map((one) => tryWords(one, target)).join(", then ");
+  const more = tries.length - MAX_NAMED_TRIES;
+  const text = tries.slice(0, MAX_NAMED_TRIES).map((one) => tryWords(one, target)).join(", then ") +
+    (more > 0 ? `, and ${more} more` : "");
   const equal = new Set(tries.map(({ exchanger }) => exchanger.preference)).size < tries.length;
   return {
     kind: "tries",

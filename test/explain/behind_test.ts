@@ -191,6 +191,20 @@ const ROUTES: readonly Row[] = [
     ],
   },
   {
+    name: "a backup that the domain does not know",
+    envelope: { action: "backup", dest: mailbox("x@equal.test") },
+    want: [
+      relayed("x@equal.test", "backup", 20),
+      "  the sender is <a@example.net>",
+      "  the mail of equal.test goes by its MX records",
+      "    MX 10 a.test (192.0.2.1, 2001:db8::1)",
+      "    MX 10 b.test (192.0.2.2)",
+      "    this host is a backup, but c.test is not among the mail exchangers of equal.test",
+      "    tried in this order until one takes it: a.test 192.0.2.1:25, then b.test 192.0.2.2:25; among equals one at random goes first",
+      ...[EHLO, OPPORTUNISTIC, LIMITS, ...MAIL, KEPT],
+    ],
+  },
+  {
     name: "aliases of the DNS",
     envelope: { action: "out", dest: mailbox("x@alias.test") },
     want: [
