@@ -105,7 +105,7 @@ Deno.test("every reply of this server has its class", () => {
     temporary: "temporary",
     expansionTemporary: "temporary",
     expansionLoop: "unreachable",
-    expansionPermanent: "unreachable",
+    expansionPermanent: "policy",
   };
   for (const [name, make] of Object.entries(refusals)) {
     const { code, text } = make({ local: "bob", domain: "example.org" });
