@@ -4,6 +4,7 @@ import type net from "node:net";
 import type { AdminServer } from "../admin/mod.ts";
 import { type Event, eventLevel, formatEvent, type LogLevel, type StatEvent, Stats } from "../events/mod.ts";
 import type { ControlToMain, Peer } from "../protocol/mod.ts";
+import { unpacked } from "../protocol/event_details.ts";
 import { attributed, REPORTERS } from "../protocol/events.ts";
 import { isolateName } from "../protocol/roles.ts";
 import { ADMIN_LISTENER } from "../protocol/main.ts";
@@ -56,16 +57,18 @@ export function serveControl(isolate: Isolate<"control">): void {
   isolate.emit = (event) => take(books, event, { peer: 0, name: "control" });
   const ordering = new Ordering(systemClock.steady);
   for (const role of REPORTERS) {
-    isolate.serve(`${role}-control`, (channel, { peer, life }) => {
+    isolate.serve(`${role}-control`, (channel, { peer, life, refuse }) => {
       const from = { peer, name: isolateName(role, peer) };
       const emit = (event: Event) => take(books, event, from);
       const flow = new EventFlow(systemClock.steady, (leftOut) => {
         log("warn", `warn: control: isolate ${from.name} reports too much: ${leftOut} events were left out`);
       });
-      channel.onmessage = (event) => {
+      channel.onmessage = (sent) => {
         // Nothing is kept of a number, and attempts wait for it.
-        if (event.type === "smtp-committed") ordering.reported({ isolate: peer, number: event.number });
-        else if (!flow.take()) return;
+        if (sent.type === "smtp-committed") return ordering.reported({ isolate: peer, number: sent.number });
+        if (!flow.take()) return;
+        const event = unpacked(sent);
+        if (typeof event === "string") refuse(event);
         else if (event.type === "delivery") ordering.after(event.accepted, () => emit(event));
         else emit(attributed(role, event));
       };

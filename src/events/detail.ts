@@ -1,6 +1,6 @@
 /**
  * What the story of a message needs beyond the lines of the log. Events carry it in their field `detail` while the history records, and nothing else
- * reads it: no line of the log has it. docs/events.md documents each field. Never the content of a message, never a secret. Types only.
+ * reads it: no line of the log has it. docs/events.md documents each field. Never the content of a message, never a secret. Types and bounds.
  */
 
 import type { EnvelopeId, Handling, Mailbox, Origin, ReversePath, Routed, Status } from "../envelope/mod.ts";

@@ -1,6 +1,6 @@
 /** What every isolate's entry file runs: receives the start message and the doors from main, answers pings, emits events. */
 
-import { debug, type EmitEvent, isDefect, type Observer, systemReasonAt, type Trace } from "../events/mod.ts";
+import { debug, type EmitEvent, isDefect, type Observer, packed, systemReasonAt, type Trace } from "../events/mod.ts";
 import type { DoorName, Doors, OwnDoors, Role, Settings, ToIsolate, ToSupervisor } from "../protocol/mod.ts";
 import { isolateName } from "../protocol/roles.ts";
 import { systemClock } from "../clock.ts";
@@ -170,7 +170,7 @@ export class IsolateRuntime<R extends Role> {
         return recording();
       },
       traces: (trace) => this.#traces.has(trace),
-      emit: (event) => events?.send(event),
+      emit: (event) => events?.send(packed(event)),
       ask: (name, peer) => this.#doors.ask(name, peer) as never,
       serve: (name, welcome) => this.#doors.serve(name, welcome as never),
       onstop: () => {},

@@ -6,6 +6,7 @@ import {
   type ConnectionDetail,
   type DialogueEvent,
   type DialogueLine,
+  type Event,
   type FilterNote,
   MAX_DIALOGUE_LINE_CHARS,
   MAX_DIALOGUE_LINES,
@@ -17,7 +18,21 @@ import {
   type RefusalDetail,
   type SuppressedCopy,
 } from "../events/mod.ts";
-import { type Check, type Fields, finite, flag, list, nullOr, oneOf, optional, record, text, whole } from "./check.ts";
+import {
+  type Check,
+  type Fields,
+  finite,
+  flag,
+  inside,
+  list,
+  nullOr,
+  oneOf,
+  optional,
+  type OptionalCheck,
+  record,
+  text,
+  whole,
+} from "./check.ts";
 import { routed, ROUTED_FIELDS, ROUTED_GOAL_FIELDS } from "./routed.ts";
 import { agent, envelopeId, handling, mailbox, messageId, origin, reversePath, sessionId, status } from "./shapes.ts";
 
@@ -27,7 +42,7 @@ const CONNECTION_DETAIL: Fields<ConnectionDetail> = {
   listener: word,
   tag: word,
 };
-export const connectionDetail: Check<ConnectionDetail> = record<ConnectionDetail>(CONNECTION_DETAIL);
+const connectionDetail: Check<ConnectionDetail> = record<ConnectionDetail>(CONNECTION_DETAIL);
 
 const FILTER_NOTE: Fields<FilterNote> = {
   filter: word,
@@ -67,7 +82,7 @@ const MESSAGE_DETAIL: Fields<MessageDetail> = {
   filters: list(filterNote, MAX_FILTER_NOTES),
   more: whole(),
 };
-export const messageDetail: Check<MessageDetail> = record<MessageDetail>(MESSAGE_DETAIL);
+const messageDetail: Check<MessageDetail> = record<MessageDetail>(MESSAGE_DETAIL);
 
 const REFUSAL_DETAIL: Fields<RefusalDetail> = {
   ref: text(64),
@@ -80,7 +95,7 @@ const REFUSAL_DETAIL: Fields<RefusalDetail> = {
   routed: optional(routed),
   filter: optional(filterNote),
 };
-export const refusalDetail: Check<RefusalDetail> = record<RefusalDetail>(REFUSAL_DETAIL);
+const refusalDetail: Check<RefusalDetail> = record<RefusalDetail>(REFUSAL_DETAIL);
 
 const ATTEMPT_DETAIL: Fields<AttemptDetail> = {
   session: optional(sessionId),
@@ -98,7 +113,7 @@ const ATTEMPT_DETAIL: Fields<AttemptDetail> = {
   durationMs: optional(finite),
   tries: whole(),
 };
-export const attemptDetail: Check<AttemptDetail> = record<AttemptDetail>(ATTEMPT_DETAIL);
+const attemptDetail: Check<AttemptDetail> = record<AttemptDetail>(ATTEMPT_DETAIL);
 
 const DIALOGUE_LINE: Fields<DialogueLine> = {
   ms: finite,
@@ -127,3 +142,31 @@ export const DETAIL_FIELDS: Readonly<Record<string, Readonly<Record<string, unkn
   Routed: { ...ROUTED_FIELDS, children: list(routed) },
   RoutedGoal: ROUTED_GOAL_FIELDS,
 };
+
+/** Characters of a detail at most: a message may have a thousand envelopes and a hundred trees. */
+const MAX_DETAIL_CHARS = 8 * 1024 * 1024;
+/** A detail as it travels: `packed` of src/events has written it. What is in it is looked at by `unpacked`. */
+export const packedDetail: OptionalCheck<never> = optional(text(MAX_DETAIL_CHARS) as Check<unknown> as Check<never>);
+
+const DETAILS: { readonly [T in Detailed["type"]]: Check<NonNullable<Extract<Detailed, { type: T }>["detail"]>> } = {
+  "smtp-connected": connectionDetail,
+  "smtp-message": messageDetail,
+  "smtp-failed-command": refusalDetail,
+  "smtp-bad-input": refusalDetail,
+  delivery: attemptDetail,
+};
+type Detailed = Extract<Event, { readonly detail?: unknown }>;
+
+/** Returns an event that came through its door with its detail as it was before it was sent; a text says what is wrong with that. */
+export function unpacked<E extends Event>(event: E): E | string {
+  const { detail, type } = event as { readonly detail?: unknown; readonly type: string };
+  if (detail === undefined) return event;
+  let value: unknown;
+  try {
+    value = JSON.parse(detail as string);
+  } catch {
+    return `${type}: detail is no JSON`;
+  }
+  const fault = DETAILS[type as Detailed["type"]](value);
+  return fault === null ? { ...event, detail: value } : `${type}: ${inside("detail", fault)}`;
+}

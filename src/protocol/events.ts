@@ -18,14 +18,7 @@ import {
 import { REPLY_CLASSES } from "../reply_class/mod.ts";
 import { type Check, type Fields, finite, flag, list, type Of, oneOf, optional, text, whole } from "./check.ts";
 import type { Door } from "./door.ts";
-import {
-  acceptedEnvelopes,
-  attemptDetail,
-  connectionDetail,
-  dialogue,
-  messageDetail,
-  refusalDetail,
-} from "./event_details.ts";
+import { acceptedEnvelopes, dialogue, packedDetail } from "./event_details.ts";
 import { routed } from "./routed.ts";
 import {
   acceptance,
@@ -95,7 +88,7 @@ function attempt<Agent extends "mda" | "mta">(agent: Agent): EventFields<"delive
     user: optional(text()),
     accepted: optional(acceptance),
     replyClass,
-    detail: optional(attemptDetail),
+    detail: packedDetail,
   };
 }
 
@@ -128,7 +121,7 @@ export const EVENTS = {
       host: text(),
       family: oneOf("inet4", "inet6", "local"),
       smtps: flag,
-      detail: optional(connectionDetail),
+      detail: packedDetail,
     },
     "smtp-tls": { session: sessionId, ciphers: text() },
     "smtp-cert-check": { session: sessionId, result: oneOf("verified", "unchecked"), fingerprint: text() },
@@ -145,7 +138,7 @@ export const EVENTS = {
       rcpts: whole(),
       proto: oneOf("ESMTP", "SMTP"),
       mailAuth: optional(mailAuth),
-      detail: optional(messageDetail),
+      detail: packedDetail,
     },
     "smtp-committed": { number: whole() },
     "smtp-signed": { session: sessionId, ...SIGNED },
@@ -158,14 +151,14 @@ export const EVENTS = {
       address: text(),
       mailAuth: optional(mailAuth),
       replyClass,
-      detail: optional(refusalDetail),
+      detail: packedDetail,
     },
     "smtp-bad-input": {
       session: sessionId,
       reply: longText,
       address: text(),
       replyClass,
-      detail: optional(refusalDetail),
+      detail: packedDetail,
     },
     "smtp-disconnected": {
       session: sessionId,

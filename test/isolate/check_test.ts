@@ -15,7 +15,9 @@ import {
 import { EVENTS, REPORTERS } from "../../src/protocol/events.ts";
 import type { ToSupervisor } from "../../src/protocol/mod.ts";
 import { DOOR_NAMES, DOORS } from "../../src/protocol/doors.ts";
+import { unpacked } from "../../src/protocol/event_details.ts";
 import { attributed } from "../../src/protocol/events.ts";
+import { MESSAGE_DETAIL } from "./event_details.ts";
 import { TO_SUPERVISOR } from "../../src/protocol/lifecycle.ts";
 import { isMessageId } from "../../src/envelope/mod.ts";
 import type { Event } from "../../src/events/mod.ts";
@@ -187,3 +189,24 @@ for (const [role, given, said] of LINES) {
     assert.equal((attributed(role, event) as { text: string }).text, said);
   });
 }
+
+Deno.test("the detail of an event travels as text, and is looked at behind the door", () => {
+  const { asks } = SAMPLES["smtp-control"];
+  for (const [type, samples] of Object.entries(asks)) {
+    for (const sample of samples) assert.equal(typeof unpacked({ type, ...sample } as Event), "object", type);
+  }
+  const refused = (detail: unknown, type = "smtp-message") => unpacked({ type, detail } as unknown as Event);
+  assert.equal(refused("{"), "smtp-message: detail is no JSON");
+  assert.equal(refused("null"), "smtp-message: detail is null, not an object");
+  assert.equal(
+    refused(JSON.stringify({ ...MESSAGE_DETAIL, more: -1 })),
+    "smtp-message: detail.more is the number -1, not a whole number from 0 to 9007199254740991",
+  );
+  assert.equal(
+    refused(JSON.stringify({ ...MESSAGE_DETAIL, envelopes: [{ ...MESSAGE_DETAIL.envelopes[0], id: "x" }] })),
+    "smtp-message: detail.envelopes[0].id is text of 1 characters, not an id of an envelope",
+  );
+  const many = { ...MESSAGE_DETAIL, filters: Array(65).fill(MESSAGE_DETAIL.filters[0]) };
+  assert.equal(refused(JSON.stringify(many)), "smtp-message: detail.filters has 65 entries, more than 64");
+  assert.equal(refused("[]", "delivery"), "delivery: detail is a list, not an object");
+});

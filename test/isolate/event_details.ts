@@ -1,14 +1,20 @@
 /** Examples of what events carry while the history records, all optional fields included. */
 
+import assert from "node:assert/strict";
 import type { Mailbox, Routed } from "../../src/envelope/mod.ts";
-import type {
-  AttemptDetail,
-  ConnectionDetail,
-  DialogueEvent,
-  DsnEvent,
-  MessageDetail,
-  RefusalDetail,
+import {
+  type AttemptDetail,
+  type ConnectionDetail,
+  type DialogueEvent,
+  type DsnEvent,
+  type Event,
+  type MessageDetail,
+  packed,
+  type RefusalDetail,
 } from "../../src/events/mod.ts";
+import { compileTable } from "../../src/protocol/check.ts";
+import { unpacked } from "../../src/protocol/event_details.ts";
+import { EVENTS, type Reporter } from "../../src/protocol/events.ts";
 import { evpid, msgid } from "../ids.ts";
 
 const box: Mailbox = { local: "a", domain: "x.test" };
@@ -136,3 +142,18 @@ export const DSN_EVENTS: { readonly [T in DsnEvent["type"]]: Of<T> } = {
   }],
   "queue-dsn-dropped": [{ envelope: evpid("0a0b0c0d00000001"), reason: "no return path" }],
 };
+
+/** A detail as it travels. */
+export const sent = <T>(detail: T): T => JSON.stringify(detail) as unknown as T;
+
+/** What control says of an event that this role reports, from the door on; null where it takes it as it was. */
+export function doorFault(role: Reporter, event: Event): string | null {
+  const check = compileTable(EVENTS[role]).get(event.type);
+  const arrived = structuredClone(packed(event));
+  const fault = check === undefined ? "may not come from there" : check(arrived);
+  if (fault !== null) return fault;
+  const whole = unpacked(arrived);
+  if (typeof whole === "string") return whole;
+  assert.deepEqual(whole, JSON.parse(JSON.stringify(event)));
+  return null;
+}

@@ -16,6 +16,7 @@ import {
   MESSAGE_DETAIL,
   REFUSAL_DETAIL,
   ROUTED,
+  sent,
 } from "./event_details.ts";
 
 const ADMIN_TOKEN = {
@@ -668,7 +669,7 @@ export const SAMPLES: {
       ...text,
       "smtp-connected": [
         { session: SESSION, address: "a", host: "h", family: "inet6", smtps: true },
-        { session: SESSION, address: "a", host: "h", family: "inet6", smtps: true, detail: CONNECTION_DETAIL },
+        { session: SESSION, address: "a", host: "h", family: "inet6", smtps: true, detail: sent(CONNECTION_DETAIL) },
       ],
       histogram: [{ key: "smtp.reply", counts: [0, 1], sum: 0.5 }],
       "smtp-tls": [{ session: SESSION, ciphers: "c" }],
@@ -676,7 +677,7 @@ export const SAMPLES: {
       "smtp-authentication": [{ session: SESSION, user: "u", result: "ok", mechanism: "PLAIN" }],
       "smtp-message": [
         { session: SESSION, message: MESSAGE, bytes: 0, rcpts: 1, proto: "SMTP" },
-        { session: SESSION, message: MESSAGE, bytes: 0, rcpts: 1, proto: "SMTP", detail: MESSAGE_DETAIL },
+        { session: SESSION, message: MESSAGE, bytes: 0, rcpts: 1, proto: "SMTP", detail: sent(MESSAGE_DETAIL) },
       ],
       "smtp-committed": [{ number: 1 }],
       "smtp-signed": [{ session: SESSION, message: MESSAGE, domain: "example.org", selectors: ["s2026"] }],
@@ -684,11 +685,18 @@ export const SAMPLES: {
       "smtp-envelope": [{ session: SESSION, envelope: ID, from: null, to: box }],
       "smtp-failed-command": [
         { session: SESSION, command: "c\r\n", reply: "r", address: "a" },
-        { session: SESSION, command: "c", reply: "r", address: "a", replyClass: "policy", detail: REFUSAL_DETAIL },
+        {
+          session: SESSION,
+          command: "c",
+          reply: "r",
+          address: "a",
+          replyClass: "policy",
+          detail: sent(REFUSAL_DETAIL),
+        },
       ],
       "smtp-bad-input": [
         { session: SESSION, reply: "r", address: "" },
-        { session: SESSION, reply: "r", address: "", replyClass: "protocol", detail: BARE_REFUSAL_DETAIL },
+        { session: SESSION, reply: "r", address: "", replyClass: "protocol", detail: sent(BARE_REFUSAL_DETAIL) },
       ],
       "smtp-disconnected": [{ session: SESSION, reason: "quit", tls: true, smtps: false, local: false }],
       dialogue,
@@ -725,7 +733,9 @@ export const SAMPLES: {
       "relay-disconnected": [{ session: SESSION, reason: "r", messages: 0 }],
       delivery: [
         { ...attempt, accepted: { isolate: 0, life: 1, number: 2 }, agent: "mta", source: "-", relay: "r" },
-        ...ATTEMPT_DETAILS.map((detail) => ({ ...attempt, agent: "mta", replyClass: "tls", detail }) as const),
+        ...ATTEMPT_DETAILS.map((detail) =>
+          ({ ...attempt, agent: "mta", replyClass: "tls", detail: sent(detail) }) as const
+        ),
       ],
       dialogue,
     },

@@ -1,18 +1,15 @@
 /** What the history is told of attempts at other hosts, and of what was said when they went wrong. */
 
 import assert from "node:assert/strict";
-import { compileTable } from "../../src/protocol/check.ts";
-import { EVENTS } from "../../src/protocol/events.ts";
 import type { DialogueEvent } from "../../src/events/mod.ts";
+import { doorFault } from "../isolate/event_details.ts";
 import type { Script } from "../smtp_client/fake_server.ts";
 import { tlsFiles, viaMx, viaSmarthost } from "./via.ts";
 import type { World, WorldOptions } from "./world.ts";
 
-const DOOR = compileTable(EVENTS.relay);
-
 /** Each passes the door to control. */
 function dialogues({ events }: World): DialogueEvent[] {
-  for (const event of events) assert.equal(DOOR.get(event.type)!(event), null, event.type);
+  for (const event of events) assert.equal(doorFault("relay", event), null, event.type);
   return events.filter((event) => event.type === "dialogue");
 }
 

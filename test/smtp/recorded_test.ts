@@ -4,14 +4,12 @@ import assert from "node:assert/strict";
 import type { Routed } from "../../src/envelope/mod.ts";
 import type { DialogueEvent, Event } from "../../src/events/mod.ts";
 import type { FilterToSession } from "../../src/protocol/mod.ts";
-import { EVENTS } from "../../src/protocol/events.ts";
-import { compileTable } from "../../src/protocol/check.ts";
+import { doorFault } from "../isolate/event_details.ts";
 import { MAX_REPLY_OCTETS } from "../../src/smtp/session/reply.ts";
 import { withRef } from "../../src/smtp/session/recorded.ts";
 import { byName, type Client, delivered, settings, World, type WorldOptions } from "./support.ts";
 
 const SHARED = { ...settings([]).shared, recording: true } as const;
-const DOOR = compileTable(EVENTS.smtp);
 
 function recording(options: WorldOptions = {}): World {
   return new World({ ...options, settings: { shared: SHARED, ...options.settings } });
@@ -19,7 +17,7 @@ function recording(options: WorldOptions = {}): World {
 
 /** Each passes the door to control. */
 function eventsOf<T extends Event["type"]>(world: World, type: T): Extract<Event, { type: T }>[] {
-  for (const event of world.events) assert.equal(DOOR.get(event.type)!(event), null, event.type);
+  for (const event of world.events) assert.equal(doorFault("smtp", event), null, event.type);
   return world.events.filter((event) => event.type === type) as Extract<Event, { type: T }>[];
 }
 
