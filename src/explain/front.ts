@@ -11,6 +11,7 @@ import type { Configured } from "../lookup/configurations.ts";
 import { Logins } from "../lookup/logins.ts";
 import { Lookups, type Machine } from "../lookup/lookup_engine.ts";
 import { LookupError } from "../tables/mod.ts";
+import { readStored } from "../sasl/mod.ts";
 import type { Dns } from "../mail_auth/dns.ts";
 import type {
   FilterToSession,
@@ -203,7 +204,13 @@ export class Front {
     const known = table === null
       ? machine.accounts.find(user) ?? await machine.main?.account(user) ?? null
       : await this.lookups.passwordOf(table, user);
-    return known instanceof LookupError ? "tempfail" : known === null ? "permfail" : "ok";
+    if (known instanceof LookupError) return "tempfail";
+    if (known === null) return "permfail";
+    if (typeof known !== "string") return "ok";
+    const stored = readStored(known);
+    if (stored.kind === "locked") return "permfail";
+    // No password is right for what cannot be compared.
+    return stored.kind === "unknown" || stored.hash === null ? "tempfail" : "ok";
   }
 }
 

@@ -188,7 +188,7 @@ function tables(chance: Chance): string[] {
       mapOf([["alice", "2000:2000:/home/v/alice"], ["sales", chance.once(5) ? "odd" : "2001:2001:/home/v/sales"]])
     }`,
     `table users ${listOf(chance, ["alice", "bob", "mallory"], 2)}`,
-    `table logins ${mapOf([["alice", `{PLAIN}${PASSWORD}`]])}`,
+    `table logins ${mapOf([["alice", chance.once(8) ? chance.of(["*", "clear", "{ODD}x"]) : `{PLAIN}${PASSWORD}`]])}`,
     `table owned ${mapOf([["alice", chance.of(["alice@example.org", "@example.org, alice@example.com", "@"])]])}`,
     `table smarthosts ${
       listOf(chance, ["smtp://mx1.example.net", "smtps://user@mx2.example.net", "smtp+tls://mx3.example.net:2525"], 2)

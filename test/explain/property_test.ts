@@ -9,7 +9,7 @@ import { type Deliverable, type EnvelopeContent } from "../../src/envelope/mod.t
 import type { Config } from "../../src/config/mod.ts";
 import type { Settings } from "../../src/protocol/mod.ts";
 import { type Envelope } from "../../src/explain/client.ts";
-import { explain } from "../../src/explain/explain.ts";
+import { explain, type RecipientResult } from "../../src/explain/explain.ts";
 import { Front } from "../../src/explain/front.ts";
 import { goalOf } from "../../src/explain/goals.ts";
 import { ANY_PASSWORD } from "../../src/explain/order.ts";
@@ -35,7 +35,9 @@ const namer = {
 interface Both {
   readonly explained: Outcome;
   readonly real: Outcome;
-  readonly results: readonly string[];
+  readonly results: readonly RecipientResult[];
+  /** Lines of the rules that have matched in the real thing. */
+  readonly matched: ReadonlySet<string>;
 }
 
 /** What the client was told, what the queue has, and what delivery and relay would be told to do. */
@@ -72,7 +74,7 @@ async function both(one: Case): Promise<Both | null> {
   };
   const message = Buffer.from(one.message.join("\n") + "\n");
   const { explained, results } = await explainedOutcome(one, envelope, message, { config, settings });
-  return { explained, real: await realOutcome(one, envelope, message, { config, settings }), results };
+  return { explained, results, ...await realOutcome(one, envelope, message, { config, settings }) };
 }
 
 interface Given {
@@ -95,7 +97,7 @@ async function explainedOutcome(
   envelope: Envelope,
   message: Uint8Array,
   { config, settings }: Given,
-): Promise<{ readonly explained: Outcome; readonly results: readonly string[] }> {
+): Promise<Pick<Both, "explained" | "results">> {
   const front = frontFor(one, settings);
   const { results, dialogue: { exchanges, taken } } = await explain(envelope, message, {
     config,
@@ -112,7 +114,7 @@ async function explainedOutcome(
     const accepted = results.filter(({ text }) => !/^[45]\d\d /.test(text) && !text.startsWith("the connection"));
     explained.goals = [...new Set(accepted.flatMap(({ text }) => text.split("; ")))].sort();
   }
-  return { explained, results: results.map(({ text, where }) => `${text} [${where === null ? "" : where.line}]`) };
+  return { explained, results };
 }
 
 async function realOutcome(
@@ -120,7 +122,7 @@ async function realOutcome(
   envelope: Envelope,
   message: Uint8Array,
   { config, settings }: Given,
-): Promise<Outcome> {
+): Promise<Pick<Both, "real" | "matched">> {
   const real = new RealThing(settings, {
     machine: machineOf({ forwards: one.forwards, files: FILES }),
     dns: new FixtureDns(ZONES),
@@ -136,12 +138,13 @@ async function realOutcome(
   for (const content of stored?.envelopes ?? []) {
     goals.add(await goalOf(deliverableOf(content), { actions: config.actions, lookups, rcpt: content.rcpt }));
   }
-  return {
+  const outcome: Outcome = {
     replies,
     envelopes: stored?.envelopes.map(shownEnvelope) ?? [],
     text: stored === undefined ? "" : shownText(stored.text),
     goals: [...goals].sort(),
   };
+  return { real: outcome, matched: real.matched };
 }
 
 /** What a client says that wants to send: recipients all at once, and the message behind 354. */
@@ -200,14 +203,25 @@ function deliverableOf(content: EnvelopeContent): Deliverable {
   return agent === "mta" ? { agent, action, dest } : { agent: "mda", action, dest, user, subAddress, exec };
 }
 
+/** Throws an AssertionError where what is explained is not what happens. */
+function compare(one: Case, { explained, real, results, matched }: Both): void {
+  assert.deepEqual(explained, real);
+  assert.equal(results.length, one.recipients.length);
+  for (const { text, where } of results) {
+    if (/^[45]\d\d /.test(text) || text.startsWith("the connection")) continue;
+    assert.ok(
+      where !== null && matched.has(`${where.file}:${where.line}`),
+      `${text}: no rule of ${where?.line} has matched`,
+    );
+  }
+}
+
 /** Null where both are the same, or the configuration is refused. */
 async function difference(one: Case): Promise<string | null> {
   const outcome = await both(one);
   if (outcome === null) return null;
   try {
-    assert.deepEqual(outcome.explained, outcome.real);
-    // A recipient that is taken goes somewhere, and each has one result.
-    assert.equal(outcome.results.length, one.recipients.length);
+    compare(one, outcome);
     return null;
   } catch (error) {
     return (error as Error).message;
@@ -251,9 +265,9 @@ async function tryAll(
       tally.refusedConfigs++;
       continue;
     }
-    const { explained, real } = outcome;
+    const { real } = outcome;
     try {
-      assert.deepEqual(explained, real);
+      compare(one, outcome);
     } catch {
       const small = await shrink(one);
       assert.fail(`seed ${first + tried}:\n${JSON.stringify(small, null, 1)}\n${await difference(small)}`);
