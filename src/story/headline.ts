@@ -81,7 +81,9 @@ function clauseOf(fate: Fate, some: readonly EnvelopeStory[], { all, now, acts }
     case "relayed":
       return `relayed for ${names}${because}`;
     case "bounced":
-      return `refused for good for ${names}${because}`;
+      return isRefusal(first)
+        ? `refused for good for ${names}${because}`
+        : `not delivered to ${names}, for good${because}`;
     case "expired": {
       const spent = first.gone === null ? "" : ` after ${spanOf(first.gone.event.delayMs)}`;
       return `given up for ${names}${spent}, ${tried(first)}${because}`;
@@ -127,9 +129,18 @@ function answerOf({ attempts, gone, present }: EnvelopeStory): string {
 export function answerText(event: DeliveryEvent): string {
   const stat = replyOf(event.stat), host = whereOf(event);
   if (event.agent === "mda") return stat;
-  const isReply = event.detail?.code !== undefined || /^[2-5]\d\d(?:[ -]|$)/.test(stat);
-  if (isReply) return `${host === "" ? "the host" : host} answered ${stat}`;
+  if (isReply(event)) return `${host === "" ? "the host" : host} answered ${stat}`;
   return host === "" || stat.includes(host) ? stat : `${host}: ${stat}`;
+}
+
+/** Somebody answered: it is no error of the connection, or of this host. */
+function isReply({ detail, stat }: DeliveryEvent): boolean {
+  return detail?.code !== undefined || /^[2-5]\d\d(?:[ -]|$)/.test(stat);
+}
+
+function isRefusal({ attempts }: EnvelopeStory): boolean {
+  const last = attempts.at(-1)?.event;
+  return last !== undefined && last.agent === "mta" && isReply(last);
 }
 
 /** The host of an attempt as `name (address)`; "" for a local delivery. */

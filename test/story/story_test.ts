@@ -258,6 +258,46 @@ const STORIES: Readonly<Record<string, Recording>> = {
     ],
     present: present(61, []),
   },
+  "removed-with-many-recipients": {
+    events: [
+      accepted(1, many.slice(0, 40).map((rcpt) => ({ rcpt }))),
+      ...many.slice(0, 40).flatMap((rcpt, at) => [
+        recorded(60, {
+          type: "queue-remove",
+          agent: "mta",
+          envelope: envelopeOf(at + 1),
+          from: mailbox("alice@example.com"),
+          to: mailbox(rcpt),
+          rcpt: mailbox(rcpt),
+          delayMs: 59_000,
+          stat: "Removed by administrator",
+        }, "queue"),
+        recorded(60, { type: "admin-act", by: "smtpctl", act: "remove", envelope: envelopeOf(at + 1) }, "control"),
+      ]),
+    ],
+    present: present(61, []),
+  },
+  "no-such-domain": {
+    events: [
+      accepted(1, [{ rcpt: "bob@nowhere.invalid" }, { rcpt: "eve@nowhere.invalid" }]),
+      ...[1, 2].flatMap((envelope) => [
+        attempt(2, envelope, {
+          rcpt: `${envelope === 1 ? "bob" : "eve"}@nowhere.invalid`,
+          outcome: "permfail",
+          stat: "Domain does not exist",
+        }),
+        recorded(2, {
+          type: "queue-dsn-asked",
+          envelope: envelopeOf(envelope),
+          request: envelopeOf(envelope + 8),
+          kind: "failed",
+          rcpt: mailbox(`${envelope === 1 ? "bob" : "eve"}@nowhere.invalid`),
+          status: { class: 5, code: "1.2" },
+        }, "queue"),
+      ]),
+    ],
+    present: present(10, []),
+  },
   "held": {
     events: [accepted(1, [{ rcpt: BOB }])],
     present: present(61, [queued(1, BOB, { suspended: true, state: "suspended" })]),
