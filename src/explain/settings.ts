@@ -55,7 +55,7 @@ function readableKeys(config: Config): { readonly keys: readonly LoadedKey[]; re
       keys.push(...loadDomain(lines).signing);
     } catch (error) {
       if (!(error instanceof Fatal)) throw error;
-      unknown.push(`whether mail of ${lines[0]!.domain} is signed is not known: ${error.faults.join("; ")}${asRoot()}`);
+      unknown.push(`whether mail of ${lines[0]!.domain} is signed: ${error.faults.join("; ")}${asRoot()}`);
     }
   }
   return { keys, unknown };
@@ -85,7 +85,7 @@ export function offlineMachine(unread: (text: string) => void): Machine {
 /** Without root, a `.forward` that may not be read is not known, which the daemon would know. Throws then. */
 function readOwn(who: Account, suffix: string, unread: (text: string) => void): Forward {
   const fail = (text: string): never => {
-    unread(`${text}, and so what becomes of mail for ${who.name}`);
+    unread(`what becomes of mail for ${who.name}: ${text}`);
     throw new Error(text);
   };
   for (const name of suffix === "" ? [".forward"] : [`.forward${suffix}`, ".forward"]) {
@@ -94,9 +94,9 @@ function readOwn(who: Account, suffix: string, unread: (text: string) => void): 
       Deno.lstatSync(path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) continue;
-      return fail(`whether ${path} is there is not known without root: ${systemReason(error)}`);
+      return fail(`only root can see whether ${path} is there: ${systemReason(error)}`);
     }
-    if (who.uid !== Deno.uid()) return fail(`what ${path} says is not known without root`);
+    if (who.uid !== Deno.uid()) return fail(`only root can read ${path}`);
   }
   return readForward(actAsSelf, who, suffix);
 }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { smtpctlMain } from "../../src/cli/smtpctl/smtpctl.ts";
 import { expectMain } from "../../src/cli/smtpd/expect.ts";
+import { JSON_FORMS } from "../../src/cli/smtpctl/json_fields.ts";
 import { readOffline } from "../../src/cli/smtpctl/offline_config.ts";
 import { environment, FakeTerminal, withFolder } from "./fakes.ts";
 
@@ -63,7 +64,8 @@ Deno.test("explain --json prints one document, and says what is not known", asyn
   await withFolder(async (folder) => {
     const { code, out } = await run(folder, ["-t", "nobody@example.org", ...CLIENT, "--json"]);
     assert.equal(code, 0);
-    const { steps, results, unknown } = JSON.parse(out);
+    const document = JSON.parse(out), { steps, results, unknown } = document;
+    assert.deepEqual(Object.keys(document).sort(), Object.keys(JSON_FORMS.explain!.fields).sort());
     assert.deepEqual(results.map(({ recipient, line }: { recipient: string; line: number }) => [recipient, line]), [
       ["nobody@example.org", 5],
     ]);

@@ -12,7 +12,7 @@ export async function expectMain(folder: string, config: Config, env: Environmen
   const { settings, unknown } = await offlineSettings(config, env);
   const warned = new Set<string>();
   const warn = (text: string) => {
-    if (!warned.has(text)) console.error(`warning: ${text}`);
+    if (!warned.has(text)) console.error(`warning: not known: ${text}`);
     warned.add(text);
   };
   unknown.forEach(warn);

@@ -125,7 +125,8 @@ async function readConfig(
   });
   if (!parsed.ok) {
     const { diagnostics, fatal, partial } = parsed;
-    const faults = partial === undefined ? [] : complaints(partial, await machineFaults(partial, env, options));
+    const looks = partial !== undefined && options.expect === null;
+    const faults = looks ? complaints(partial, await machineFaults(partial, env, options)) : [];
     return {
       faults: [
         ...diagnostics.map(formatDiagnostic),
