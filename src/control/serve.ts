@@ -42,7 +42,7 @@ export function serveControl(isolate: Isolate<"control">): void {
   const sessions = new ControlSessions({
     uid: isolate.settings.uid,
     maxConnections: isolate.settings.maxConnections.control,
-    answer: (request) => requests.answer(request),
+    answer: (request, uid) => requests.answer(request, uid === 0 ? "smtpctl" : `smtpctl:${uid}`),
     oncount: (open) => stats.set("control.session", open),
   });
   const recorder = recordHistory({ isolate, history, stats, log });

@@ -12,7 +12,8 @@ export interface SessionOptions {
   readonly uid: number;
   /** Open connections of all together; of one uid half of them. */
   readonly maxConnections: number;
-  readonly answer: (request: ControlRequest) => AsyncGenerator<ControlAnswer>;
+  /** `uid`: of who asks. */
+  readonly answer: (request: ControlRequest, uid: number) => AsyncGenerator<ControlAnswer>;
   /** The number of open connections changed. */
   readonly oncount?: (open: number) => void;
   /** That of the machine without it. */
@@ -45,7 +46,7 @@ export class ControlSessions {
     this.#open.set(socket, peer.uid!);
     this.#options.oncount?.(this.#open.size);
     try {
-      await this.#converse(socket);
+      await this.#converse(socket, peer.uid!);
       await this.#finish(socket);
     } finally {
       this.#open.delete(socket);
@@ -84,12 +85,12 @@ export class ControlSessions {
     return { ok: false, error: "too many connections" };
   }
 
-  async #converse(socket: net.Socket): Promise<void> {
+  async #converse(socket: net.Socket, uid: number): Promise<void> {
     const line = await readLine(socket, this.#clock);
     if (line === null) return void socket.destroy();
     const request = parseRequest(line);
     if (request === null) return void socket.write(JSON.stringify({ ok: false, error: "invalid request" }) + "\n");
-    const answers = this.#options.answer(request);
+    const answers = this.#options.answer(request, uid);
     try {
       for await (const answer of answers) {
         if (socket.destroyed) return;

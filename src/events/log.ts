@@ -88,7 +88,7 @@ export function formatEvent(event: Event): string | null {
 
 /** What smtpctl does has no line: who may use it may read the log of the shell. */
 function formatAct({ by, act, envelope, message, what, count }: AdminActEvent): string | null {
-  if (by === "smtpctl") return null;
+  if (by === "smtpctl" || by.startsWith("smtpctl:")) return null;
   return `admin: ${vis(by)} ${act}` +
     (envelope === undefined ? "" : ` evpid=${envelope}`) +
     (message === undefined ? "" : ` msgid=${message}`) +

@@ -309,7 +309,7 @@ export const ADMIN_ACTS = [
 /** Someone did something by smtpctl, the admin page or its API. Control itself reports it. */
 export interface AdminActEvent {
   readonly type: "admin-act";
-  /** `smtpctl`, or `admin:NAME` with the name of the token; `admin:-` for nobody. */
+  /** `smtpctl`, with `:UID` behind it where that is not root; or `admin:NAME` with the name of the token; `admin:-` for nobody. */
   readonly by: string;
   readonly act: typeof ADMIN_ACTS[number];
   /** To what it was done, where that is one. */

@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import v8 from "node:v8";
 import vm from "node:vm";
-import { byName, type Client, settle, World } from "./support.ts";
+import { doorFault } from "../isolate/event_details.ts";
+import { byName, type Client, settings, settle, World } from "./support.ts";
 
 /** A small generator of pseudo-random numbers (mulberry32): the same seed gives the same sessions. */
 function generator(seed: number): (below: number) => number {
@@ -137,10 +138,16 @@ function heapWithoutGarbage(): number {
   return Deno.memoryUsage().heapUsed;
 }
 
-function newWorld(): World {
+/** Every tenth batch is played while the history records, with ids in the refusals. */
+const isRecorded = (batch: number) => batch % 10 === 5;
+/** Of what is recorded, every so many events are looked at as control does. */
+const LOOKED_AT = 20;
+
+function newWorld({ recorded }: { readonly recorded: boolean }): World {
+  const shared = { ...settings([]).shared, recording: true } as const;
   return new World({
     listener: { tls: "tls" },
-    settings: { maxMessageBytes: 5000, maxMails: 3, maxRcpt: 3 },
+    settings: { maxMessageBytes: 5000, maxMails: 3, maxRcpt: 3, ...(recorded ? { shared, refs: true } : {}) },
     ids: 5000,
     expand: (question) => byName(question),
     commit: ({ message }) =>
@@ -180,7 +187,7 @@ Deno.test("100,000 seeded sessions: none throws or hangs, all get a reply, nothi
   // This isolate's heap without its garbage: the process' memory is shared with the tests that run beside this one.
   let first = 0;
   for (let batch = 0; batch < BATCHES; batch++) {
-    const world = newWorld();
+    const world = newWorld({ recorded: isRecorded(batch) });
     for (let number = 0; number < SESSIONS_A_BATCH; number++) await play(world, batch * SESSIONS_A_BATCH + number);
     assert.equal(world.service.size, 0);
     assert.equal(world.ended, SESSIONS_A_BATCH);
@@ -189,6 +196,10 @@ Deno.test("100,000 seeded sessions: none throws or hangs, all get a reply, nothi
       assert.ok(commit.envelopes.length > 0);
     }
     stored += world.stored.length;
+    for (const [at, event] of world.events.entries()) {
+      assert.ok(isRecorded(batch) || !("detail" in event));
+      if (isRecorded(batch) && at % LOOKED_AT === 0) assert.equal(doorFault("smtp", event), null);
+    }
     if (batch === BATCHES / 10) first = heapWithoutGarbage();
   }
   assert.ok(stored > 5000, `only ${stored} messages got through: the sessions are too broken to find anything`);
