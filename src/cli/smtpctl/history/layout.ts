@@ -6,8 +6,13 @@ import type { Story } from "../../../story/mod.ts";
 
 /** Columns where it is not known how many there are, and the fewest that a text is wrapped to. */
 const USUAL_COLUMNS = 100, LEAST_COLUMNS = 40;
-/** Columns of addresses in a listing, at most. */
-const MAX_ADDRESS_COLUMNS = 64;
+/** Screens below this have no room for years and seconds in a listing. */
+const NARROW_COLUMNS = 110;
+/** Columns of the two addresses in a listing. */
+const MAX_ADDRESS_COLUMNS = 72, MIN_ADDRESS_COLUMNS = 16;
+/** The reply has at least this share of what addresses and reply have together. */
+const REPLY_SHARE = 1 / 3;
+const ARROW = " → ";
 
 /** `2026-11-30 14:03:11`, in local time. */
 export function timeOf(ms: number): string {
@@ -20,27 +25,33 @@ export function timeOf(ms: number): string {
 /** One line per message: time, id, from whom to whom, what became of it, and the last reply. `columns` is null where lines are not to be cut. */
 export function listingLines(messages: readonly FoundMessage[], columns: number | null): string[] {
   const rows = messages.map((one) => ({
-    time: timeOf(one.at),
+    time: columns !== null && columns < NARROW_COLUMNS ? timeOf(one.at).slice(5, 16) : timeOf(one.at),
     id: one.id,
-    way: safeLine(`${fromOf(one)} → ${toOf(one)}`),
+    from: safeLine(fromOf(one)),
+    to: safeLine(toOf(one)),
     outcome: one.outcome,
-    reply: safeLine(one.outcome === "delivered" && one.reply === "" ? "" : one.reply),
+    reply: safeLine(one.reply),
   }));
-  const widest = (of: (row: typeof rows[number]) => string, most: number) =>
-    Math.min(most, rows.reduce((width, row) => Math.max(width, of(row).length), 0));
-  const ids = widest(({ id }) => id, 32), outcomes = widest(({ outcome }) => outcome, 9);
-  const ways = widest(({ way }) => way, columns === null ? MAX_ADDRESS_COLUMNS : roomForWay({ columns, ids }));
-  return rows.map(({ time, id, way, outcome, reply }) => {
-    const shownWay = columns === null ? way : cut(way, ways);
-    const line = `${time}  ${id.padEnd(ids)}  ${shownWay.padEnd(ways)}  ${outcome.padEnd(outcomes)}  ${reply}`
-      .trimEnd();
+  const widest = (of: (row: typeof rows[number]) => string) =>
+    rows.reduce((width, row) => Math.max(width, of(row).length), 0);
+  const ids = widest(({ id }) => id), outcomes = widest(({ outcome }) => outcome);
+  const whole = Math.min(MAX_ADDRESS_COLUMNS, widest(({ from, to }) => `${from}${ARROW}${to}`));
+  const room = columns === null ? Infinity : columns - (rows[0]?.time.length ?? 0) - ids - outcomes - 8;
+  const reply = Math.min(Math.floor(room * REPLY_SHARE), widest(({ reply }) => reply));
+  const ways = Math.max(MIN_ADDRESS_COLUMNS, Math.min(whole, room - reply));
+  return rows.map(({ time, id, from, to, outcome, reply }) => {
+    const way = columns === null ? `${from}${ARROW}${to}` : cutWay({ from, to }, ways);
+    const line = `${time}  ${id.padEnd(ids)}  ${way.padEnd(ways)}  ${outcome.padEnd(outcomes)}  ${reply}`.trimEnd();
     return columns === null ? line : cut(line, Math.max(columns, LEAST_COLUMNS));
   });
 }
 
-/** Time, id and outcome stay whole, and some of the reply. */
-function roomForWay({ columns, ids }: { readonly columns: number; readonly ids: number }): number {
-  return Math.max(16, Math.min(MAX_ADDRESS_COLUMNS, Math.floor((columns - 19 - ids - 9 - 8) * 0.6)));
+/** Both addresses in so many columns: the longer one is cut, or both. */
+function cutWay({ from, to }: { readonly from: string; readonly to: string }, columns: number): string {
+  const room = columns - ARROW.length, half = Math.floor(room / 2);
+  if (from.length + to.length <= room) return `${from}${ARROW}${to}`;
+  const first = Math.min(from.length, Math.max(half, room - to.length));
+  return `${cut(from, first)}${ARROW}${cut(to, room - first)}`;
 }
 
 /** The sender; where none was named, the client. */
