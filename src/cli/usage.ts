@@ -48,10 +48,7 @@ const MAP_OPTIONS: readonly OptionUsage[] = [
 
 export const TOOLS = {
   smtpd: {
-    usage: [
-      "smtpd [-dFhnv] [--one-user] [-D macro=value] [-f file] [-P system] [-T trace]",
-      "smtpd -n --expect directory [-D macro=value] [-f file]",
-    ],
+    usage: ["smtpd [-dFhnv] [--expect directory] [--one-user] [-D macro=value] [-f file] [-P system] [-T trace]"],
     about: "Runs the mail daemon, in the background unless an option says otherwise.",
     options: [
       { letter: "D", value: "macro=value", about: "Defines a macro for the configuration." },
