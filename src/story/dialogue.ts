@@ -13,6 +13,8 @@ export function dialoguesOf(events: readonly RecordedEvent[]): Dialogue[] {
   return events.flatMap(({ at, event }) => {
     if (event.type !== "dialogue") return [];
     const { session, side, before, lines } = event;
+    // One that another version has recorded may lack them.
+    if (!Array.isArray(lines)) return [];
     return [{ session, side, at, before, lines }];
   });
 }

@@ -31,13 +31,18 @@ const MAX_DETAIL_CHARS = 200_000;
 const MAX_NOW_LINES = 20;
 
 /** Takes the events in order of time, and returns the story: the reason first, then what happened, then how it stands now. */
-export function storyOf(events: readonly RecordedEvent[], { id, present = null, truncated = false }: About): Story {
+export function storyOf(recorded: readonly RecordedEvent[], { id, present = null, truncated = false }: About): Story {
+  const events = recorded.filter((one) => isReadable(one, id)), unreadable = recorded.length - events.length;
   const known = gather(events, id, present);
   const { text, level } = headlineOf(known, id, present);
   const unsorted = [...eventLines(events, known, id), ...attemptLines(known.envelopes)];
   const lines = unsorted.sort((one, other) => one.at - other.at || RANKS[one.kind] - RANKS[other.kind]);
   const notes = [...present?.notes ?? []];
   if (truncated) notes.push("There is more than is told here: the history answers a bounded number of events.");
+  if (unreadable > 0) {
+    const were = unreadable === 1 ? "was" : "were";
+    notes.push(`${counted(unreadable, "event")} ${were} recorded by another version, and cannot be read.`);
+  }
   return {
     id,
     headline: text,
@@ -64,7 +69,21 @@ const RANKS: Readonly<Record<StoryKind, number>> = {
 
 /** Returns whether something has left the queue, and these events do not say how: they may be on their way. */
 export function isIncomplete(events: readonly RecordedEvent[], { id, present = null }: About): boolean {
-  return gather(events, id, present).envelopes.some(({ fate }) => fate === "lost");
+  return gather(events.filter((one) => isReadable(one, id)), id, present).envelopes.some(({ fate }) => fate === "lost");
+}
+
+/** Returns whether an event can be told: the history keeps them as they were, and those of another version may lack what this one needs. */
+function isReadable(event: RecordedEvent, id: string): boolean {
+  try {
+    const known = gather([event], id, null);
+    headlineOf(known, id, null);
+    factsOf(known, [event]);
+    eventLines([event], known, id);
+    attemptLines(known.envelopes);
+    return Number.isFinite(event.at);
+  } catch {
+    return false;
+  }
 }
 
 function bounded(all: readonly StoryLine[]): readonly StoryLine[] {

@@ -430,6 +430,22 @@ Deno.test("every told text is that of a story", () => {
   assert.deepEqual(files.sort(), Object.keys(STORIES).sort());
 });
 
+Deno.test("events of another version, or of none, are left out and counted", () => {
+  const others = [
+    { type: "smtp-message", session: SESSION, message: MESSAGE, bytes: 1, rcpts: 1, proto: "ESMTP", detail: {} },
+    { type: "smtp-failed-command", session: SESSION },
+    { type: "delivery", agent: "mta", envelope: envelopeOf(2), outcome: "ok" },
+    { type: "queue-dsn-written", dsn: MESSAGE },
+    { type: "smtp-connected" },
+    { type: "queue-expire", envelope: envelopeOf(3) },
+    { type: "from-the-future", message: MESSAGE, said: { what: 1 } },
+  ] as unknown as RecordedEvent["event"][];
+  const events = [...others.map((event) => recorded(0, event)), accepted(1, [{ rcpt: BOB }]), full(3, 1)];
+  const story = storyOf(events, { id: MESSAGE });
+  assert.match(story.headline, /^Not delivered yet to bob@example\.org: /);
+  assert.deepEqual(story.notes, ["5 events were recorded by another version, and cannot be read."]);
+});
+
 Deno.test("a story is bounded, however much happened", () => {
   const events = Array.from(
     { length: 2_000 },
