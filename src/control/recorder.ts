@@ -80,8 +80,8 @@ export class HistoryRecorder {
     if (NOT_RECORDED.has(event.type) || !this.#deps.recording()) return;
     if (event.type === "smtp-message") this.#detailed = event.detail !== undefined;
     else if (event.type === "smtp-envelope" && this.#detailed) return;
-    const recorded: RecordedEvent = { at: this.#deps.clock.now(), isolate, event };
-    const line = JSON.stringify(recorded);
+    const line = lineOf({ at: this.#deps.clock.now(), isolate, event });
+    if (line === null) return this.#lose(1);
     const room = this.#batchChars + this.#sentChars + line.length <= MAX_WAITING_CHARS;
     if (!room || line.length > MAX_EVENT_CHARS) return this.#lose(1);
     this.#batch.push(line);
@@ -133,6 +133,14 @@ export class HistoryRecorder {
     this.#deps.warn(`warn: history: ${what} not recorded: it does not take them in time`);
     this.#leftOut = 0;
   }
+}
+
+/** The line of an event: its detail, which is JSON text already, behind a tab. Null where that is no such text: it could make lines of its own. */
+function lineOf(recorded: RecordedEvent): string | null {
+  const { detail, ...event } = recorded.event as Event & { readonly detail?: unknown };
+  if (typeof detail !== "string") return JSON.stringify(recorded);
+  if (detail.includes("\n") || detail.includes("\t")) return null;
+  return `${JSON.stringify({ ...recorded, event })}\t${detail}`;
 }
 
 /** Returns what hands events of this isolate's doors on to the history. */

@@ -4,7 +4,6 @@ import type net from "node:net";
 import type { AdminServer } from "../admin/mod.ts";
 import { type Event, eventLevel, formatEvent, type LogLevel, type StatEvent, Stats } from "../events/mod.ts";
 import type { ControlToMain, Peer } from "../protocol/mod.ts";
-import { unpacked } from "../protocol/event_details.ts";
 import { attributed, REPORTERS } from "../protocol/events.ts";
 import { isolateName } from "../protocol/roles.ts";
 import { ADMIN_LISTENER } from "../protocol/main.ts";
@@ -57,7 +56,7 @@ export function serveControl(isolate: Isolate<"control">): void {
   isolate.emit = (event) => take(books, event, { peer: 0, name: "control" });
   const ordering = new Ordering(systemClock.steady);
   for (const role of REPORTERS) {
-    isolate.serve(`${role}-control`, (channel, { peer, life, refuse }) => {
+    isolate.serve(`${role}-control`, (channel, { peer, life }) => {
       const from = { peer, name: isolateName(role, peer) };
       const emit = (event: Event) => take(books, event, from);
       const flow = new EventFlow(systemClock.steady, (leftOut) => {
@@ -67,10 +66,8 @@ export function serveControl(isolate: Isolate<"control">): void {
         // Nothing is kept of a number, and attempts wait for it.
         if (sent.type === "smtp-committed") return ordering.reported({ isolate: peer, number: sent.number });
         if (!flow.take()) return;
-        const event = unpacked(sent);
-        if (typeof event === "string") refuse(event);
-        else if (event.type === "delivery") ordering.after(event.accepted, () => emit(event));
-        else emit(attributed(role, event));
+        if (sent.type === "delivery") ordering.after(sent.accepted, () => emit(sent));
+        else emit(attributed(role, sent));
       };
       if (life > 1) stats.add("isolate.restart", 1);
       if (role !== "smtp") return;

@@ -29,7 +29,7 @@ export function debug(observer: Observer, text: string): void {
   observer.emit({ type: "log", level: "debug", text });
 }
 
-/** Returns the event as it is sent to another isolate: its detail as JSON text, which costs half of what a copy of its many objects does. `unpacked` in src/protocol makes it whole again. */
+/** Returns the event as it is sent to another isolate: its detail as JSON text, which costs half of what a copy of its many objects does. The history makes it whole again. */
 export function packed(event: Event): Event {
   const { detail } = event as { readonly detail?: unknown };
   return detail === undefined ? event : { ...event, detail: JSON.stringify(detail) } as unknown as Event;

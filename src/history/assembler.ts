@@ -90,6 +90,10 @@ export class Assembler {
       return this.#assign({ message, session, begins: false }, [line]);
     }
     const client = this.#client(session);
+    // Of a session in which nothing was refused since its message.
+    if ((type as string) === "dialogue" && client.message !== "" && !client.wrong) {
+      return this.#assign({ message: client.message, session, begins: false }, [line]);
+    }
     if (type === "smtp-disconnected") return this.#disconnected(session, client, line);
     if (type === "smtp-message") {
       this.#assign({ message, session, begins: true }, [...client.common, ...client.current, line]);

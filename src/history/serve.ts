@@ -6,10 +6,13 @@ import { systemClock } from "../clock.ts";
 import { systemReason } from "../events/mod.ts";
 import { Assembler } from "./assembler.ts";
 import { find, story } from "./search.ts";
-import { HistoryStore, parseLine } from "./store.ts";
+import { receivedLine } from "./received_line.ts";
+import { HistoryStore } from "./store.ts";
 
 /** What has come is written after so long, or when it is so many messages. */
 const WRITE_MS = 500, MAX_WAITING_MESSAGES = 2_000;
+/** The log has a line in so long about events that are malformed. */
+const FAULT_MS = 60_000;
 /** Old segments are looked for so often. */
 const TEND_MS = 10_000;
 
@@ -31,6 +34,7 @@ class HistoryService {
   readonly #assembler: Assembler;
   readonly #stopTending: () => void;
   #cancelWrite: (() => void) | null = null;
+  #faultAt = -Infinity;
 
   constructor(isolate: Isolate<"history">) {
     this.#isolate = isolate;
@@ -91,21 +95,27 @@ class HistoryService {
 
   #record(events: string): void {
     for (const text of events.split("\n")) {
-      const recorded = parseLine(text);
-      if (recorded === null) continue;
+      const line = receivedLine(text);
+      if (typeof line === "string") {
+        this.#fault(line);
+        continue;
+      }
       try {
-        this.#assembler.take({ text, recorded });
+        this.#assembler.take(line);
       } catch (error) {
-        this.#store.leftOut++;
-        this.#isolate.emit({
-          type: "log",
-          level: "warn",
-          text: `warn: history: cannot record an event: ${systemReason(error)}`,
-        });
+        this.#fault(systemReason(error));
       }
     }
     if (this.#store.waiting >= MAX_WAITING_MESSAGES) this.#write();
     else if (this.#store.waiting > 0) this.#cancelWrite ??= systemClock.after(WRITE_MS, () => this.#write());
+  }
+
+  /** One line of the log in a while: who sends such a thing sends more. */
+  #fault(reason: string): void {
+    this.#store.leftOut++;
+    if (systemClock.steady() - this.#faultAt < FAULT_MS) return;
+    this.#faultAt = systemClock.steady();
+    this.#isolate.emit({ type: "log", level: "warn", text: `warn: history: an event is not recorded: ${reason}` });
   }
 
   #write(): void {

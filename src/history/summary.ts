@@ -52,8 +52,9 @@ export class MessageSummary {
   readonly replies = new Several<string>();
   readonly replyClasses = new Several<string>();
   readonly envelopes = new Map<string, EnvelopeFate>();
-  /** Recipients as the client named them, the first of them. */
+  /** Recipients as the client named them, and those that were refused. */
   readonly #named = new Several<string>();
+  readonly #refused = new Several<string>();
   #reply = "";
   #replyClass = "";
   #count = 0;
@@ -114,7 +115,7 @@ export class MessageSummary {
 
   /** What a listing shows. */
   found(): FoundMessage {
-    const to = [...(this.#named.size > 0 ? this.#named : this.addresses)];
+    const to = [...[this.#named, this.#refused].find(({ size }) => size > 0) ?? this.addresses];
     return {
       id: this.id === "" ? this.session : this.id,
       session: this.session,
@@ -180,12 +181,17 @@ export class MessageSummary {
     this.#said(reply, replyClass);
     const words = text(command);
     const [, verb, path] = /^\s*(MAIL FROM|RCPT TO)\s*:\s*<([^>]*)>/i.exec(words) ?? [];
-    if (verb?.toUpperCase() === "RCPT TO") this.#address(path!, { named: true });
+    if (verb?.toUpperCase() === "RCPT TO") this.#refusedAddress(path!);
     else if (verb !== undefined) this.#sender(path!);
     if (!isObject(detail)) return;
     this.#origin(detail.origin);
     if (detail.sender !== undefined) this.#sender(detail.sender);
-    for (const rcpt of Array.isArray(detail.rcpts) ? detail.rcpts : []) this.#address(text(rcpt), { named: true });
+    for (const rcpt of Array.isArray(detail.rcpts) ? detail.rcpts : []) this.#refusedAddress(text(rcpt));
+  }
+
+  #refusedAddress(address: string): void {
+    if (address !== "" && this.#refused.size < MAX_SUMMARY_RECIPIENTS) this.#refused.add(address.toLowerCase());
+    this.#address(address, { named: false });
   }
 
   #attempt({ envelope, from, to, rcpt, agent, outcome, stat, replyClass }: Fields): void {

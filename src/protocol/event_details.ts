@@ -145,7 +145,7 @@ export const DETAIL_FIELDS: Readonly<Record<string, Readonly<Record<string, unkn
 
 /** Characters of a detail at most: a message may have a thousand envelopes and a hundred trees. */
 const MAX_DETAIL_CHARS = 8 * 1024 * 1024;
-/** A detail as it travels: `packed` of src/events has written it. What is in it is looked at by `unpacked`. */
+/** A detail as it travels: `packed` of src/events has written it. What is in it is looked at by `unpacked`, in the history: control passes it on. */
 export const packedDetail: OptionalCheck<never> = optional(text(MAX_DETAIL_CHARS) as Check<unknown> as Check<never>);
 
 const DETAILS: { readonly [T in Detailed["type"]]: Check<NonNullable<Extract<Detailed, { type: T }>["detail"]>> } = {
@@ -157,10 +157,11 @@ const DETAILS: { readonly [T in Detailed["type"]]: Check<NonNullable<Extract<Det
 };
 type Detailed = Extract<Event, { readonly detail?: unknown }>;
 
-/** Returns an event that came through its door with its detail as it was before it was sent; a text says what is wrong with that. */
+/** Returns an event that came through its door, and the history's, with its detail as it was before it was sent; a text says what is wrong with that. */
 export function unpacked<E extends Event>(event: E): E | string {
   const { detail, type } = event as { readonly detail?: unknown; readonly type: string };
   if (detail === undefined) return event;
+  if (!Object.hasOwn(DETAILS, type)) return `${type}: it has no detail`;
   let value: unknown;
   try {
     value = JSON.parse(detail as string);

@@ -93,7 +93,7 @@ export interface FoundMessage {
 }
 
 export type ToHistory =
-  /** Events in the order in which they came, a line each: a RecordedEvent as JSON. */
+  /** Events in the order in which they came, a line each: a RecordedEvent as JSON, and behind a tab its detail as JSON, where it has one. */
   | { readonly type: "record"; readonly call: number; readonly events: string }
   /** Newest first. `before`: the `next` of the answer before; "" begins. */
   | {

@@ -116,12 +116,15 @@ function ask(store: HistoryStore, key: string, sample: number): number {
     const { events } = story(store, query.story, { dialogues: false });
     if (events.length === 0) fail(`${key}: message ${number} is not found`);
   } else {
-    const { messages } = find(
-      store,
-      { query: { words: [], ...query }, limit: 50, before: "" },
-      () => performance.now(),
-    );
-    if (messages.length === 0 && !/nothing|bounded/.test(key)) fail(`${key}: message ${number} is not found`);
+    // What takes more than one search is taken together, but for what is bounded by design.
+    let before: string | null = "", count = 0;
+    while (before !== null && count === 0) {
+      const asked = { query: { words: [], ...query }, limit: 50, before };
+      const { messages, next } = find(store, asked, () => performance.now());
+      count = messages.length;
+      before = /bounded/.test(key) ? null : next;
+    }
+    if (count === 0 && !/nothing|bounded/.test(key)) fail(`${key}: message ${number} is not found`);
   }
   return performance.now() - began;
 }

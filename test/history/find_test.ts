@@ -1,7 +1,8 @@
 /** Messages are found by everything that is known of them, and their stories are whole. */
 
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { find } from "../../src/history/mod.ts";
+import { receivedLine } from "../../src/history/received_line.ts";
 import type { HistoryQuery } from "../../src/protocol/mod.ts";
 import { made, type TestHistory, withHistory } from "./harness.ts";
 
@@ -162,6 +163,44 @@ Deno.test("a story has what was said before its message, that of a session all o
     deepEqual(history.story(made.session(1), true), ["dialogue"]);
     for (const unknown of ["ffffffff", "f".repeat(16), "x", "", "zz-1"]) deepEqual(history.story(unknown), [], unknown);
   });
+});
+
+Deno.test("what was refused before a message is told with it, and is none of its recipients; a dialogue makes no entry", async () => {
+  await withHistory((history) => {
+    const dialogue = { type: "dialogue", session: made.session(1), side: "in", lines: [], before: 0 };
+    history.report(
+      made.connected(1),
+      made.refused(1, "wrong@x.test"),
+      made.accepted(1),
+      dialogue,
+      made.disconnected(1),
+    );
+    deepEqual(history.find({}).map(({ id, to, rcpts }) => ({ id, to, rcpts })), [
+      { id: made.id(1), to: ["alice@example.org"], rcpts: 1 },
+    ]);
+    deepEqual(history.ids({ to: "wrong@x.test" }), [made.id(1)]);
+    deepEqual(history.story(made.session(1), true), ["dialogue"]);
+  });
+});
+
+Deno.test("details come as text, and what is in them is looked at before it is stored", () => {
+  const connected = { at: 1, isolate: "smtp-0", event: made.connected(1) };
+  const detail = { confirmed: "pass", listener: "192.0.2.1:25", tag: "" };
+  const line = receivedLine(`${JSON.stringify(connected)}\t${JSON.stringify(detail)}`);
+  ok(typeof line === "object");
+  deepEqual(line.recorded.event, { ...connected.event, detail });
+  deepEqual(JSON.parse(line.text), line.recorded);
+  const wrong: readonly (readonly [string, RegExp])[] = [
+    ["{", /^smtp-connected: detail is no JSON$/],
+    ["{}", /^smtp-connected: detail\.confirmed is missing/],
+    ['{"confirmed":"pass","listener":"l","tag":7}', /^smtp-connected: detail\.tag is the number 7/],
+    ["null", /^smtp-connected: detail is null/],
+  ];
+  for (const [text, want] of wrong) match(String(receivedLine(`${JSON.stringify(connected)}\t${text}`)), want);
+  match(String(receivedLine('{"at":1,"isolate":"x","event":{"type":"relay-tls"}}\t{}')), /has no detail/);
+  for (const text of ["", "x", "7", "null", "[]", '{"at":"1","event":{"type":"x"}}', '{"at":1,"event":null}']) {
+    equal(receivedLine(text), "it is no event", text);
+  }
 });
 
 Deno.test("a notice is a message of its own, and the same id later another message", async () => {
