@@ -17,8 +17,8 @@ export type Note =
   | { readonly kind: "checked"; readonly checked: CheckedSession }
   | { readonly kind: "event"; readonly event: Event };
 
-/** Notes of one command at most: a list of 50,000 members has some for each. */
-const MAX_KEPT_NOTES = 20_000;
+/** Notes of rules and tables of one command at most: a list of 50,000 members has some for each. Of others there are few. */
+const MAX_KEPT_NOTES = 2_000;
 
 /** Collects notes; what comes beyond the bound is left out and counted. */
 export class Notes {
@@ -26,7 +26,8 @@ export class Notes {
   #omitted = 0;
 
   add(note: Note): void {
-    if (this.#notes.length < MAX_KEPT_NOTES) this.#notes.push(note);
+    const bounded = note.kind === "table" || note.kind === "rule" || note.kind === "no-rule" || note.kind === "warning";
+    if (!bounded || this.#notes.length < MAX_KEPT_NOTES) this.#notes.push(note);
     else this.#omitted++;
   }
 

@@ -111,15 +111,18 @@ export function placeOf(notes: readonly Note[]): Place | null {
 function noteSteps({ notes, omitted }: Exchange): readonly Step[] {
   const steps: Step[] = [];
   let asked: Step[] = [];
+  const known = new Set<string>();
   const put = (step: Step) => {
     steps.push(asked.length === 0 ? step : { ...step, children: [...asked, ...step.children ?? []] });
     asked = [];
+    known.clear();
   };
   for (const note of notes) {
     if (note.kind === "table") {
       const text = `table ${tableName(note.table)}: ${note.question}`;
       // What waits for an answer is evaluated once more when it is there.
-      if (asked.some((one) => one.text === text)) continue;
+      if (known.has(text)) continue;
+      known.add(text);
       asked.push({ kind: "table", text, detail: { table: note.table } });
       continue;
     }

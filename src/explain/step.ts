@@ -49,6 +49,7 @@ export function stepRecord({ kind, text, where, detail, children = [] }: Step): 
     file: where?.file ?? null,
     line: where?.line ?? null,
     ...detail === undefined ? {} : { detail },
-    ...children.length === 0 ? {} : { steps: children.map(stepRecord) },
+    ...children.length === 0 ? {} : { steps: children.slice(0, MAX_PRINTED_STEPS).map(stepRecord) },
+    ...children.length <= MAX_PRINTED_STEPS ? {} : { omitted: children.length - MAX_PRINTED_STEPS },
   };
 }

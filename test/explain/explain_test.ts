@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { explain } from "../../src/explain/explain.ts";
 import type { Envelope } from "../../src/explain/client.ts";
-import { type Step, stepLines } from "../../src/explain/step.ts";
+import { type Step, stepLines, stepRecord } from "../../src/explain/step.ts";
 import { envelope, frontOf, type MadeUp, MESSAGE } from "./support.ts";
 
 const CONFIG = `table domains { "example.org" }
@@ -135,6 +135,21 @@ Deno.test("the second session of a front knows nothing of the first", async () =
     const shown = (steps: readonly Step[]) =>
       stepLines(steps, { verbose: true }).join("\n").replace(/id [0-9a-f]{8}|2\.0\.0 [0-9a-f]{8}/g, "");
     assert.equal(shown(await once()), shown(await once()));
+  } finally {
+    await front.close();
+  }
+});
+
+Deno.test("a list of very many has a result, and what is told of it is bounded", async () => {
+  const members = Array.from({ length: 5000 }, (_, n) => `u${n}@x${n}.example`).join(", ");
+  const text = CONFIG.replace(/^table aliases .*$/m, "table aliases file:/t/aliases");
+  const { front, config } = await frontOf(text, { files: { "/t/aliases": `sales: ${members}\n` } });
+  try {
+    const asked = envelope({ ...SOCKET, recipients: ["sales@example.org"] });
+    const { steps, results } = await explain(asked, MESSAGE, { front, config, programs: false });
+    assert.match(results[0]!.text, /^relay to mx1\.example\.net for u0@x0\.example .*; and others, 4980 more targets$/);
+    assert.ok(stepLines(steps, { verbose: true }).length < 3000);
+    assert.ok(JSON.stringify(steps.map(stepRecord)).length < 2e6);
   } finally {
     await front.close();
   }

@@ -20,7 +20,7 @@ import { RealThing } from "./real_thing.ts";
 import { AT, machineOf, settingsOf } from "./support.ts";
 
 /** How many of the suite, and how long they may take together, in milliseconds. */
-const USUAL_CASES = 1000, LIMIT_MS = 6000;
+const USUAL_CASES = 1000, LIMIT_MS = 5000;
 /** Tries to make a failed case smaller. */
 const MAX_SHRINK_TRIES = 2000;
 
