@@ -433,3 +433,14 @@ Deno.test("stepped() ahead: what waits is tried, and nothing expires for it", ()
   assert.equal(scheduler.states([id(1)])[0]!.at, YEAR + 1_600_000);
   assert.deepEqual(scheduler.run(YEAR + 4 * DAY).expired, [id(1)]);
 });
+
+Deno.test("ages() counts what is known by age, whatever its state, and says how old the oldest is", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  assert.deepEqual(scheduler.ages([60, 3600], 0), { counts: [0, 0, 0], sum: 0, oldest: 0 });
+  scheduler.add(ticket(id(1), { createdAt: 0 }), 0);
+  scheduler.add(ticket(id(2), { createdAt: 3_000_000, suspended: true }), 3_000_000);
+  scheduler.add(ticket(id(3), { createdAt: 7_190_000, agent: "mta", lane: "a.example" }), 7_190_000);
+  assert.deepEqual(scheduler.ages([60, 3600], 7_200_000), { counts: [1, 0, 2], sum: 10 + 4200 + 7200, oldest: 7200 });
+  scheduler.drop([id(1)]);
+  assert.deepEqual(scheduler.ages([60, 3600], 7_200_000).counts, [1, 0, 1]);
+});
