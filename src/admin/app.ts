@@ -19,13 +19,16 @@ import type { AdminRow, AdminSource } from "./source.ts";
 /** Envelopes of one page, and the most that `limit` may ask for. */
 const PAGE = 100, MAX_LISTED_ENVELOPES = 1000;
 
+/** What is not answered in this time is answered with 503. A connection without traffic is closed soon after. */
+const LATE_MS = 9_000;
+
 /** Where sessions begin. */
 const LOGIN = "/api/v1/session";
 
 /** What of the daemon's the application is made from. */
 export interface AdminDeps {
   readonly source: AdminSource;
-  readonly clock: Pick<Clock, "now" | "steady" | "every">;
+  readonly clock: Pick<Clock, "now" | "steady" | "every" | "after">;
 }
 
 export interface AdminApp {
@@ -58,7 +61,7 @@ export function createAdmin({ source, clock }: AdminDeps): AdminApp {
     routes,
     close: () => streams.close(),
     fetch: async (request, connection) => {
-      const response = await app.fetch(request, connection);
+      const response = await inTime(clock, app.fetch(request, connection));
       for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
         // Files of the page may be kept, and say so.
         if (name !== "Cache-Control" || !response.headers.has(name)) response.headers.set(name, value);
@@ -66,6 +69,20 @@ export function createAdmin({ source, clock }: AdminDeps): AdminApp {
       return response;
     },
   };
+}
+
+/** An answer that does not come in time is a problem: an isolate is being replaced, or a search takes too long. */
+async function inTime(clock: AdminDeps["clock"], answer: Response | Promise<Response>): Promise<Response> {
+  const late = Promise.withResolvers<Response>();
+  const cancel = clock.after(LATE_MS, () => {
+    const text = `There was no answer in ${LATE_MS / 1000} seconds: try again soon, or ask for less.`;
+    late.resolve(new Problem("unavailable", text).toResponse());
+  });
+  try {
+    return await Promise.race([answer, late.promise]);
+  } finally {
+    cancel();
+  }
 }
 
 /** Throws a Problem for a request that is not to be answered; else notes who asks. */
@@ -84,11 +101,11 @@ async function admit(
       headers: { "Retry-After": String(wait) },
     });
   }
-  const names = { address: c.env.address, hostname: c.env.hostname, serverName: source.serverName };
+  const names = { hostname: c.env.hostname, serverName: source.serverName };
   if (!isOwnHost(headers.get("host") ?? new URL(c.req.url).host, names)) {
     throw new Problem(
       "wrong-host",
-      `Ask for localhost, for the address of the listener or for ${source.serverName}; another name goes into smtpd.conf: admin listen on … hostname NAME.`,
+      `Ask for localhost, for an address or for ${source.serverName}; another name goes into smtpd.conf: admin listen on … hostname NAME.`,
     );
   }
   refuseCrossSite(c.req.method, c.req.path, headers);

@@ -164,7 +164,7 @@ export class AdminServer {
     const listener = this.#listeners.find((one) => one.place === place);
     if (listener === undefined) return null;
     const { hostname, auth } = listener;
-    return { client: source, address: "path" in listener ? null : listener.address, hostname, auth };
+    return { client: source, hostname, auth };
   }
 }
 

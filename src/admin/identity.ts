@@ -13,8 +13,7 @@ import type { AdminSource } from "./source.ts";
 export interface ConnectionFacts {
   /** Whose it is, for limits: an address, or `uid:NUMBER` on a unix socket. */
   readonly client: string;
-  /** Address of the listener; null for a unix socket. */
-  readonly address: string | null;
+  /** A name of the listener's own. */
   readonly hostname: string | null;
   /** Reading needs a login, too. */
   readonly auth: boolean;
@@ -33,6 +32,8 @@ export interface Identity {
   isGood(): Promise<boolean>;
 }
 
+/** That there are too many tries to log in is reported so often at most. */
+const REPORT_MS = 10_000;
 const COOKIE = "vaultpost_session";
 const CHALLENGE = { "WWW-Authenticate": 'Bearer realm="vaultpost"' };
 
@@ -41,6 +42,8 @@ export class Identities {
   readonly #limits: RateLimits;
   readonly #clock: Pick<Clock, "now">;
   readonly #sessions: AdminSessions;
+  /** When too many tries were reported last. */
+  #reportedAt = -Infinity;
 
   constructor(source: AdminSource, limits: RateLimits, clock: Pick<Clock, "now">) {
     this.#source = source;
@@ -112,7 +115,7 @@ export class Identities {
   async #check(text: string, { client }: ConnectionFacts): Promise<AdminToken> {
     const wait = this.#limits.login(client);
     if (wait > 0) {
-      this.#source.act({ by: "admin:-", act: "login-refused", what: `from ${client}: too many tries` });
+      this.#reportTooMany(client);
       throw new Problem("rate", `Too many tries to log in: wait ${wait} seconds.`, {
         headers: { "Retry-After": String(wait) },
       });
@@ -125,6 +128,14 @@ export class Identities {
       "The token is unknown, was revoked or has expired: smtpctl admin tokens lists those that are good, smtpctl admin token makes one.",
       { headers: CHALLENGE },
     );
+  }
+
+  /** One who goes on trying fills no log. */
+  #reportTooMany(client: string): void {
+    const now = this.#clock.now();
+    if (now >= this.#reportedAt && now - this.#reportedAt < REPORT_MS) return;
+    this.#reportedAt = now;
+    this.#source.act({ by: "admin:-", act: "login-refused", what: `from ${client}: too many tries` });
   }
 
   #ofSession(cookie: string, session: AdminSession): Identity {

@@ -1,28 +1,27 @@
 /** Whose request it is: names under which this server may be asked, and sites from which a browser may do so. Pure. */
 
+import { ipVersion } from "../net/mod.ts";
 import { Problem } from "./api/problem.ts";
 
 /** What the checks go by. */
 export interface OwnNames {
-  /** Address of the listener; null for a unix socket. */
-  readonly address: string | null;
   /** Of the line of the configuration. */
   readonly hostname: string | null;
   /** The name of this mail server. */
   readonly serverName: string;
 }
 
-const LOOPBACK_NAMES = new Set(["localhost", "127.0.0.1", "::1"]);
 const METHODS_THAT_READ = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /**
- * A page of another site may reach this server through a name that its owner points here (DNS rebinding): only localhost, the address of the listener, the
- * name of this server and that of the configuration are served. On a unix socket it is the same: a browser comes there through a tunnel or a proxy.
+ * A page of another site may reach this server through a name that its owner points here (DNS rebinding): only localhost, addresses, the name of this
+ * server and that of the configuration are served. On a unix socket it is the same: a browser comes there through a tunnel or a proxy.
  */
-export function isOwnHost(host: string, { address, hostname, serverName }: OwnNames): boolean {
+export function isOwnHost(host: string, { hostname, serverName }: OwnNames): boolean {
   const name = host.replace(/:\d*$/, "").replace(/^\[|\]$/g, "").toLowerCase();
-  return LOOPBACK_NAMES.has(name) ||
-    [address, hostname, serverName].some((own) => own !== null && own.toLowerCase() === name);
+  // Nobody can point an address elsewhere.
+  if (name === "localhost" || ipVersion(name) !== 0) return true;
+  return [hostname, serverName].some((own) => own !== null && own.toLowerCase() === name);
 }
 
 /** Throws a Problem for a request that a browser makes for another site. */

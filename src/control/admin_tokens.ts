@@ -22,7 +22,18 @@ export class AdminTokens {
 
   /** Those that are kept now, the expired ones included. Rejects while main cannot be asked. */
   async list(): Promise<readonly AdminToken[]> {
-    const tokens = this.#tokens ??= (await this.#main.ask<"admin-tokens">({ type: "admin-tokens" })).tokens;
+    return (await this.state()).tokens;
+  }
+
+  /** The same, and why they cannot be read, if so: then there are none. */
+  async state(): Promise<{ readonly tokens: readonly AdminToken[]; readonly error: string | null }> {
+    if (this.#tokens !== null) return { tokens: this.#withUse(this.#tokens), error: null };
+    const { tokens, error } = await this.#main.ask<"admin-tokens">({ type: "admin-tokens" });
+    if (error === null) this.#tokens = tokens;
+    return { tokens: this.#withUse(tokens), error };
+  }
+
+  #withUse(tokens: readonly AdminToken[]): readonly AdminToken[] {
     return tokens.map((token) => ({ ...token, usedAt: this.#usedAt.get(token.name) ?? token.usedAt }));
   }
 
@@ -33,14 +44,14 @@ export class AdminTokens {
     const chosen = name ?? freeName(await this.list());
     const added: AdminToken = { name: chosen, ...token, createdAt: this.#clock.now(), usedAt: null };
     const { tokens, error } = await this.#main.ask<"admin-tokens">({ type: "add-admin-token", token: added });
-    this.#tokens = tokens;
+    this.#tokens = error === null ? tokens : null;
     return error === null ? { name: chosen } : { error };
   }
 
   /** Has one forgotten: nobody gets in by it from now on. Returns why not, or null. */
   async remove(name: string): Promise<string | null> {
     const { tokens, error } = await this.#main.ask<"admin-tokens">({ type: "remove-admin-token", name });
-    this.#tokens = tokens;
+    this.#tokens = error === null ? tokens : null;
     this.#usedAt.delete(name);
     return error;
   }

@@ -309,8 +309,11 @@ export class ControlRequests {
         yield { record: { name: added.name } };
         return yield { ok: true };
       }
-      case "admin-tokens":
-        return yield* shown((await this.tokens.list()).map((token) => describeToken(token, this.#clock.now())));
+      case "admin-tokens": {
+        const { tokens, error } = await this.tokens.state();
+        if (error !== null) return yield failed(error);
+        return yield* shown(tokens.map((token) => describeToken(token, this.#clock.now())));
+      }
       case "admin-revoke": {
         const error = await this.tokens.remove(request.name);
         if (error !== null) return yield failed(error);
@@ -352,9 +355,7 @@ export class ControlRequests {
           relayRecords(await this.#relay.ask<"records">({ type: "show-records", what: request.what }))
         );
       case "admin-tokens":
-        return this.#inRecords(async () =>
-          (await this.tokens.list()).map((token) => tokenRecord(token, this.#clock.now()))
-        );
+        return this.#tokenRecords();
       case "dkim-check":
         return this.#dkim({ type: "dkim-check" }, "records");
       default:
@@ -365,6 +366,13 @@ export class ControlRequests {
   /** Reports what was done. Of smtpctl that is a part of the story of a message, and of nothing else. */
   #acted(by: string, act: Omit<AdminActEvent, "type" | "by">): void {
     this.#isolate.emit({ type: "admin-act", by, ...act });
+  }
+
+  async *#tokenRecords(): AsyncGenerator<ControlAnswer> {
+    const { tokens, error } = await this.tokens.state();
+    if (error !== null) return yield failed(error);
+    for (const token of tokens) yield { record: tokenRecord(token, this.#clock.now()) };
+    yield { ok: true };
   }
 
   async *#inRecords(make: () => JsonRecord[] | Promise<JsonRecord[]>): AsyncGenerator<ControlAnswer> {

@@ -26,6 +26,8 @@ export class AdminTokens {
   readonly #folder: string;
   readonly #warn: (text: string) => void;
   #kept: Kept | null = null;
+  /** The fault that was logged last. */
+  #warned = "";
 
   /** `folder`: that of the state. `warn` writes a line into the log. */
   constructor(folder: string, warn: (text: string) => void) {
@@ -93,7 +95,11 @@ export class AdminTokens {
   }
 
   #read(): Kept {
-    return this.#kept ??= this.#load();
+    if (this.#kept !== null) return this.#kept;
+    const loaded = this.#load();
+    // What is wrong may be mended meanwhile.
+    if (loaded.fault === null) this.#kept = loaded;
+    return loaded;
   }
 
   #load(): Kept {
@@ -118,7 +124,8 @@ export class AdminTokens {
   /** Nobody gets in by what cannot be read. */
   #unusable(reason: string): Kept {
     const fault = `${this.#path} cannot be used, so that no token is good: ${reason}; move it away and make new tokens`;
-    this.#warn(`warn: ${fault}`);
+    if (fault !== this.#warned) this.#warn(`warn: ${fault}`);
+    this.#warned = fault;
     return { tokens: [], fault };
   }
 }

@@ -83,7 +83,7 @@ export function sourceOf(changes: Partial<AdminSource> = {}): AdminSource {
 }
 
 export const NO_RATES = { accepted: 0, delivered: 0, relayed: 0, deferred: 0, failed: 0, refused: 0 };
-export const LOOPBACK: ConnectionFacts = { client: "127.0.0.1", address: "127.0.0.1", hostname: null, auth: false };
+export const LOOPBACK: ConnectionFacts = { client: "127.0.0.1", hostname: null, auth: false };
 
 /** What asks an application as a client at the loopback address does. */
 export interface Asking {

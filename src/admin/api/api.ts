@@ -44,6 +44,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<AdminEnvironment> {
     name: "vaultpost_session",
   });
   addLooks(app, deps);
+  addLive(app, deps);
   addQueue(app, deps);
   addHistory(app, deps);
   addSession(app, deps);
@@ -64,7 +65,7 @@ export function createApi(deps: ApiDeps): OpenAPIHono<AdminEnvironment> {
 }
 
 /** What is read only. */
-function addLooks(app: OpenAPIHono<AdminEnvironment>, { source, streams }: ApiDeps): void {
+function addLooks(app: OpenAPIHono<AdminEnvironment>, { source }: ApiDeps): void {
   app.openapi(routes.overview, async (c) => c.json(as<typeof schemas.overview>(await overviewOf(source, null)), 200));
   app.openapi(
     routes.series,
@@ -109,6 +110,10 @@ function addLooks(app: OpenAPIHono<AdminEnvironment>, { source, streams }: ApiDe
     });
     return c.json({ at: checked === null ? null : new Date(checked.at).toISOString(), findings }, 200);
   });
+}
+
+/** What goes on just now. */
+function addLive(app: OpenAPIHono<AdminEnvironment>, { source, streams }: ApiDeps): void {
   app.openapi(routes.sessions, (c) => {
     const { after, limit } = c.req.valid("query");
     const from = placeOf(after);
@@ -119,7 +124,13 @@ function addLooks(app: OpenAPIHono<AdminEnvironment>, { source, streams }: ApiDe
       next: records.length > 0 && next < count ? String(next) : null,
     }, 200);
   });
-  app.openapi(routes.events, (c) => streams.open(c.env.client, () => c.get("identity").isGood()) as never);
+  app.openapi(
+    routes.events,
+    (c) =>
+      c.req.method === "HEAD"
+        ? streams.head() as never
+        : streams.open(c.env.client, () => c.get("identity").isGood()) as never,
+  );
 }
 
 function addQueue(app: OpenAPIHono<AdminEnvironment>, { source }: ApiDeps): void {

@@ -18,6 +18,8 @@ const MAX_OUTCOMES = 20;
 /** How long a browser waits before it comes again. */
 const RETRY_MS = 2_000;
 
+const STREAM_HEADERS = { "Content-Type": "text/event-stream; charset=utf-8" };
+
 interface Listener {
   readonly client: string;
   readonly since: number;
@@ -53,6 +55,11 @@ export class EventStreams {
     return this.#listeners.size;
   }
 
+  /** What HEAD is answered: no stream begins that nobody would read. */
+  head(): Response {
+    return new Response(null, { headers: STREAM_HEADERS });
+  }
+
   /** Begins a stream for a client. `isGood`: its login has not ended. Throws a Problem where there are too many. */
   open(client: string, isGood: () => Promise<boolean>): Response {
     const own = [...this.#listeners].filter((one) => one.client === client).length;
@@ -73,9 +80,7 @@ export class EventStreams {
       cancel: () => void (listener !== null && this.#forget(listener)),
     }, { highWaterMark: MAX_WAITING_CHARS, size: (text) => text!.length });
     this.#begin();
-    return new Response(stream.pipeThrough(new TextEncoderStream()), {
-      headers: { "Content-Type": "text/event-stream; charset=utf-8" },
-    });
+    return new Response(stream.pipeThrough(new TextEncoderStream()), { headers: STREAM_HEADERS });
   }
 
   /** Ends all of them. */
