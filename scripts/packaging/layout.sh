@@ -61,7 +61,7 @@ read_places() {
 }
 
 # Prints "NAME VERSION" of each package in the lock file.
-locked_packages() { sed -n 's/^    "\(..*\)@\([0-9][^"_]*\)[^"]*": {.*$/\1 \2/p' "$root/deno.lock"; }
+locked_packages() { sed -n 's/^    "\(@\{0,1\}[^@"]*\)@\([0-9][^"_]*\)[^"]*": {.*$/\1 \2/p' "$root/deno.lock"; }
 
 # Lays out what goes below the prefix in the folder $1. Needs Deno and the packages ready (ensure_deno). What follows runs in subshells: its variables are its own.
 lay_out() {
