@@ -1,7 +1,7 @@
 /**
  * One file of the history: an SQLite database with the events of up to a quarter of a million messages, in the order in which they began, and an index of what they are
  * found by. While it is written, the index is in memory, and on disk as it came; when it is full, the index is sorted, and in pages. Later events of a message go where
- * the message is. It is long because each part of the format needs the others. docs/decisions/0023-history-in-segments-of-sqlite.md has the reasons.
+ * the message is. It is long because each part of the format needs the others. docs/decisions/0025-history-in-segments-of-sqlite.md has the reasons.
  */
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";

@@ -1,6 +1,8 @@
 /**
- * How long look-ups in the history take: `scripts/bench history [--messages N] [--folder FOLDER] [--keep]`. Makes a store of N messages with the store's own code, 10,000,000
- * without the option, and looks in it for each key: cold, with the files opened anew and the system's cache of them dropped, and warm.
+ * How long look-ups in the history take: `scripts/bench history [--messages N] [--distinct N] [--folder FOLDER] [--keep]`. Makes a store of N messages with the store's own
+ * code, 10,000,000 without the option, and looks in it for each key: cold, with the files opened anew and, as root, the system's cache of them dropped, and warm.
+ * With `--distinct` it makes so many, and copies their segments until there are as many as there should be: that takes a part of the time, and a look-up finds
+ * each message in every copy.
  */
 
 import { join } from "node:path";
@@ -17,7 +19,7 @@ const COLD = 20, WARM = 200;
 const BATCH = 1_000;
 const MAX_MESSAGES = 100_000_000;
 
-const usage = "usage: scripts/bench history [--messages NUMBER] [--folder FOLDER] [--keep]";
+const usage = "usage: scripts/bench history [--messages NUMBER] [--distinct NUMBER] [--folder FOLDER] [--keep]";
 function fail(text: string): never {
   console.error(text);
   Deno.exit(1);
@@ -27,19 +29,25 @@ function readOptions() {
   try {
     const { values } = parseArgs({
       args: Deno.args,
-      options: { messages: { type: "string" }, folder: { type: "string" }, keep: { type: "boolean" } },
+      options: {
+        ...{ messages: { type: "string" }, distinct: { type: "string" }, folder: { type: "string" } },
+        keep: { type: "boolean" },
+      },
     });
-    const messages = Number(values.messages ?? 10_000_000);
+    const messages = Number(values.messages ?? 10_000_000), distinct = Number(values.distinct ?? messages);
+    if (!Number.isSafeInteger(distinct) || distinct < 1_000 || distinct > messages) {
+      fail("--distinct takes a number from 1000 to that of the messages");
+    }
     if (!Number.isSafeInteger(messages) || messages < 1_000 || messages > MAX_MESSAGES) {
       fail(`--messages takes a number from 1000 to ${MAX_MESSAGES}`);
     }
-    return { messages, folder: values.folder ?? "/tmp", keep: values.keep === true };
+    return { messages, distinct, folder: values.folder ?? "/tmp", keep: values.keep === true };
   } catch (error) {
     fail(`${(error as Error).message}\n${usage}`);
   }
 }
 
-const { messages: count, folder: parent, keep } = readOptions();
+const { messages, distinct: count, folder: parent, keep } = readOptions();
 const folder = await Deno.makeTempDir({ dir: parent, prefix: "vaultpost-history-" });
 const path = join(folder, "history");
 const now = Date.now();
@@ -49,7 +57,7 @@ const openStore = () =>
 const gib = (bytes: number) => `${(bytes / 1024 ** 3).toFixed(2)} GiB`;
 
 function make(): void {
-  console.log(`${count} messages are made in ${folder}: some ${gib(count * MESSAGE_BYTES)} of disk are needed`);
+  console.log(`${messages} messages are made in ${folder}: some ${gib(messages * MESSAGE_BYTES)} of disk are needed`);
   const store = openStore();
   const assembler = new Assembler((owner, lines) => store.add(owner, lines));
   const began = performance.now();
@@ -73,6 +81,21 @@ function make(): void {
     `written in ${seconds.toFixed(0)} s: ${(seconds * 1e6 / count).toFixed(1)} us per message, ` +
       `${Math.round(bytes / count)} octets per message, ${gib(bytes)} in ${segments} segments`,
   );
+}
+
+/** Copies segments under numbers of their own until there are enough messages. */
+function copy(): void {
+  const names = [...Deno.readDirSync(path)].map(({ name }) => name).filter((name) => name.endsWith(".db")).sort();
+  let next = names.length;
+  for (let copies = Math.round(messages / count) - 1; copies > 0; copies--) {
+    for (const name of names) {
+      Deno.copyFileSync(join(path, name), join(path, `${String(++next).padStart(8, "0")}.db`));
+    }
+  }
+  const store = openStore();
+  const { messages: all, bytes, segments } = store.state;
+  store.close();
+  console.log(`${all} messages in ${segments} segments of ${gib(bytes)}, ${count} of them distinct`);
 }
 
 /** Look-ups by the keys of smtpctl find. What is looked for is mostly in one message; some senders have thousands. */
@@ -137,6 +160,7 @@ function row(name: string, times: number[]): string {
 
 try {
   make();
+  if (count < messages) copy();
   console.log(`\n${"ms".padEnd(38)} ${"p50".padStart(8)} ${"p95".padStart(8)} ${"max".padStart(8)}`);
   let slowest = 0;
   for (const key of Object.keys(KEYS)) {
