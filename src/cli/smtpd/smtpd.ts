@@ -58,8 +58,9 @@ export async function smtpdMain(args: string[], env: Environment): Promise<numbe
   for (const warning of read.warnings) console.error(warning);
   try {
     if (options.expect !== null) {
-      const { expectMain } = await import("./expect.ts");
-      return await expectMain(options.expect, read.config, env);
+      // Named so that a start does not look through what it does not need.
+      const late = await (import(import.meta.resolve("./expect.ts")) as Promise<typeof import("./expect.ts")>);
+      return await late.expectMain(options.expect, read.config, env);
     }
     const users = await chooseUsers(env, options);
     const access = accessFaults(
