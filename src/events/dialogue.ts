@@ -10,17 +10,14 @@ const MAX_DIALOGUE_CHARS = 16_384;
 
 /** One or more lines as text, or a reply of a server. */
 type Content = string | { readonly code: number; readonly lines: readonly string[] };
-
-interface Entry {
-  /** Milliseconds since the session began. */
-  readonly ms: number;
-  readonly from: DialogueLine["from"];
-  readonly content: Content;
-}
+type Side = DialogueLine["from"];
 
 export class Dialogue {
   readonly #began: number;
-  #entries: Entry[] = [];
+  /** Three lists of the same length, the oldest entry first: an object per entry would cost more than all else here. */
+  #contents: Content[] = [];
+  #sides: Side[] = [];
+  #times: number[] = [];
   #chars = 0;
   /** Entries that are gone, or were taken. */
   #before = 0;
@@ -32,35 +29,42 @@ export class Dialogue {
 
   /** How many entries are kept. */
   get size(): number {
-    return this.#entries.length;
+    return this.#contents.length;
   }
 
-  add(now: number, from: DialogueLine["from"], content: Content): void {
-    this.#entries.push({ ms: now - this.#began, from, content });
+  add(now: number, from: Side, content: Content): void {
+    this.#contents.push(content);
+    this.#sides.push(from);
+    this.#times.push(now);
     this.#chars += charsOf(content);
-    while (
-      this.#entries.length > MAX_DIALOGUE_LINES || (this.#chars > MAX_DIALOGUE_CHARS && this.#entries.length > 1)
-    ) {
-      this.#chars -= charsOf(this.#entries.shift()!.content);
+    if (this.#contents.length > MAX_DIALOGUE_LINES || this.#chars > MAX_DIALOGUE_CHARS) this.#shorten();
+  }
+
+  #shorten(): void {
+    while (this.size > 1 && (this.size > MAX_DIALOGUE_LINES || this.#chars > MAX_DIALOGUE_CHARS)) {
+      this.#chars -= charsOf(this.#contents.shift()!);
+      this.#sides.shift();
+      this.#times.shift();
       this.#before++;
     }
   }
 
   /** Forgets all but the first `count` entries, if those are there still. */
   forgetBehind(count: number): void {
-    if (this.#before > 0 || this.#entries.length <= count) return;
-    this.#entries.length = count;
-    this.#chars = this.#entries.reduce((sum, { content }) => sum + charsOf(content), 0);
+    if (this.#before > 0 || this.size <= count) return;
+    this.#contents.length = this.#sides.length = this.#times.length = count;
+    this.#chars = this.#contents.reduce<number>((sum, content) => sum + charsOf(content), 0);
   }
 
   /** Returns the lines that are kept, and forgets them. `before`: how many entries stood before them. */
   take(): { readonly lines: DialogueLine[]; readonly before: number } {
     const before = this.#before;
-    const lines = this.#entries.flatMap(({ ms, from, content }) =>
-      linesOf(content).map((text): DialogueLine => ({ ms: Math.round(ms * 10) / 10, from, text }))
-    );
-    this.#before += this.#entries.length;
-    this.#entries = [];
+    const lines = this.#contents.flatMap((content, at) => {
+      const ms = Math.round((this.#times[at]! - this.#began) * 10) / 10, from = this.#sides[at]!;
+      return linesOf(content).map((text): DialogueLine => ({ ms, from, text }));
+    });
+    this.#before += this.size;
+    [this.#contents, this.#sides, this.#times] = [[], [], []];
     this.#chars = 0;
     return { lines: lines.slice(-MAX_DIALOGUE_LINES), before };
   }

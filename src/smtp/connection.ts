@@ -95,6 +95,8 @@ export class Connection implements Host {
   readonly #times: ReplyTimes | null;
   readonly #progress: ProgressTimer;
   readonly #stage = new ConnectionStage();
+  /** When the last step of the session was made, by the steady clock. */
+  #stepAt: number;
   /** Null where the history does not record. */
   readonly #dialogue: SessionDialogue | null;
   #reading: Reading = "on";
@@ -114,13 +116,12 @@ export class Connection implements Host {
     this.#wire = wire;
     this.#policy = policy;
     this.#deps = deps;
-    this.#progress = new ProgressTimer(deps.steady());
+    this.#stepAt = deps.steady();
+    this.#progress = new ProgressTimer(this.#stepAt);
     this.#replies = new ReplyBuffer(facts.session, deps);
     this.#times = deps.replied === undefined ? null : new ReplyTimes(deps.steady, deps.replied);
     this.#reception = new Reception(() => this.#beginMessage());
-    this.#dialogue = facts.history === undefined
-      ? null
-      : new SessionDialogue(facts.session, deps.emit, () => deps.steady());
+    this.#dialogue = facts.history === undefined ? null : new SessionDialogue(facts.session, deps.emit, this.#stepAt);
     this.#filters = filters === null ? null : filters(this);
   }
 
@@ -394,7 +395,7 @@ export class Connection implements Host {
     if (this.#dialogue !== null || this.#deps.traces("smtp")) {
       // What follows a 334 is a secret.
       const line = maybeSecret(this.session, command) ? "********" : command.line;
-      this.#dialogue?.command(line);
+      this.#dialogue?.command(line, this.#deps.steady());
       if (this.#deps.traces("smtp")) logTrace(this.#deps, "smtp", `${this.facts.session}: <<< ${line}`);
     }
     if (this.#filters === null) this.#apply({ on: "command", command, more: this.more });
@@ -461,7 +462,8 @@ export class Connection implements Host {
     const { session, effects } = step(this.facts, this.session, input);
     const before = this.session;
     this.session = session;
-    this.#progress.progress(this.#deps.steady());
+    this.#stepAt = this.#deps.steady();
+    this.#progress.progress(this.#stepAt);
     this.#filters?.stepped(input, before, session, effects);
     for (const effect of effects) this.#perform(effect);
     if (this.session.transaction === null) this.#letGo();
@@ -471,7 +473,7 @@ export class Connection implements Host {
     switch (effect.do) {
       case "reply":
         this.#times?.replied();
-        this.#dialogue?.reply(effect.text);
+        this.#dialogue?.reply(effect.text, this.#stepAt);
         return this.#replies.add(effect.text);
       case "emit":
         this.#dialogue?.happened(effect.event);

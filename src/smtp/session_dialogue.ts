@@ -10,32 +10,31 @@ const ENTRIES_BEHIND = 24;
 export class SessionDialogue {
   readonly #session: string;
   readonly #emit: EmitEvent;
-  readonly #steady: () => number;
   readonly #dialogue: Dialogue;
   #wrong = false;
   #behind = 0;
   #parts = 0;
 
-  /** `steady`: milliseconds of a clock that nobody sets. */
-  constructor(session: string, emit: EmitEvent, steady: () => number) {
+  /** `now`: milliseconds of a clock that nobody sets, as everywhere here. */
+  constructor(session: string, emit: EmitEvent, now: number) {
     this.#session = session;
     this.#emit = emit;
-    this.#steady = steady;
-    this.#dialogue = new Dialogue(steady());
+    this.#dialogue = new Dialogue(now);
   }
 
   /** A command line as the log may have it. */
-  command(line: string): void {
-    this.#add("client", line);
+  command(line: string, now: number): void {
+    this.#add("client", line, now);
   }
 
   /** Whole reply lines. What stands behind a 334 (RFC 4954 §4) may be part of a proof. */
-  reply(text: string): void {
-    this.#add("server", text.startsWith("334 ") ? text.length > "334 \r\n".length ? "334 ********" : "334" : text);
+  reply(text: string, now: number): void {
+    const challenge = text.startsWith("334 ");
+    this.#add("server", challenge ? text.length > "334 \r\n".length ? "334 ********" : "334" : text, now);
   }
 
-  #add(from: "client" | "server", text: string): void {
-    this.#dialogue.add(this.#steady(), from, text);
+  #add(from: "client" | "server", text: string, now: number): void {
+    this.#dialogue.add(now, from, text);
     if (this.#wrong && ++this.#behind >= ENTRIES_BEHIND && this.#parts < MAX_PARTS) this.#handOver();
   }
 
