@@ -126,7 +126,8 @@ const TEXTS: Readonly<Record<ReplyClass, Texts>> = {
   protocol: {
     what: ({ rcpt, host }) => `This server and ${host} did not understand each other about the message to ${rcpt}.`,
     sender: ASK_POSTMASTER,
-    operator: "Read the answer of the host, and see the dialogue with `smtpd -T smtp` or `smtpctl trace mta`.",
+    operator:
+      "Read the answer of the host; `smtpctl story --dialogue` has what was said before it, where the history is on.",
   },
   unknown: {
     what: ({ rcpt, Host }) =>

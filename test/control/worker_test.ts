@@ -29,6 +29,9 @@ Deno.test("workers/control.ts logs and answers without any permission", async ()
   const events = new MessageChannel();
   post({ type: "start", role: "control", index: 0, settings, verbose: false, traces: [] });
   post({ type: "door", name: "smtp-control", peer: 0, life: 1, port: events.port1 }, [events.port1]);
+  // One that stands in the place of another.
+  const replaced = new MessageChannel();
+  post({ type: "door", name: "relay-control", peer: 0, life: 2, port: replaced.port1 }, [replaced.port1]);
   await until("ready");
   events.port2.postMessage([{ type: "smtp-tls", session: "00000000000000a1", ciphers: "c" }]);
   await until("log");
@@ -54,13 +57,14 @@ Deno.test("workers/control.ts logs and answers without any permission", async ()
   for await (const answer of askControl(`${folder}/c.sock`, { do: "show-stats" })) {
     if ("line" in answer) lines.push(answer.line);
   }
-  deepEqual(lines.slice(0, 2), ["control.session=1", "smtp.tls=1"]);
-  equal(lines.length, 4);
+  deepEqual(lines.slice(0, 3), ["control.session=1", "isolate.restart=1", "smtp.tls=1"]);
+  equal(lines.length, 5);
 
   post({ type: "stop" });
   await until("stopped");
   worker.terminate();
   events.port2.close();
+  replaced.port2.close();
   server.close();
   await once(server, "close");
   await Deno.remove(folder, { recursive: true });

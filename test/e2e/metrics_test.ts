@@ -67,6 +67,12 @@ Deno.test("/metrics has each metric of the documentation, and counts what goes t
     };
     const got = Object.fromEntries(Object.keys(counted).map((name) => [name, sample(text, name)]));
     assert.deepEqual(got, counted);
+    // The last day has the same.
+    const { items, bucketSeconds } = JSON.parse(await get("/api/v1/series?hours=1"));
+    const total = (key: string) => items.reduce((sum: number, item: Record<string, number>) => sum + item[key]!, 0);
+    assert.ok(items.length * bucketSeconds >= 3000);
+    assert.deepEqual(["accepted", "delivered", "refused", "failed"].map(total), [1, 1, 1, 0]);
+    assert.deepEqual(items.at(-1).queue?.length ?? 10, 10);
     assert.ok(sample(text, "vaultpost_queue_disk_free_bytes") > 0);
     assert.ok(sample(text, "vaultpost_queue_disk_size_bytes") >= sample(text, "vaultpost_queue_disk_free_bytes"));
     // Buckets are cumulative, and the last has all.

@@ -10,6 +10,8 @@ import {
   REPLY_CLASSES,
   type ReplyClass,
 } from "../../src/reply_class/mod.ts";
+import { COMMANDS } from "../../src/cli/smtpctl/commands.ts";
+import { commandsWith } from "../../src/cli/smtpctl/words.ts";
 import { CODES, STATUSES, WEAK_WORDS, WORDS } from "../../src/reply_class/rules.ts";
 import { refusals } from "../../src/rules/replies.ts";
 import { REPLY } from "../../src/smtp/session/reply.ts";
@@ -174,6 +176,10 @@ Deno.test("describe() says in a sentence or two what happened and what to do, fo
           for (const text of [what, todo]) {
             assert.match(text, /^[A-Z`][\x20-\x7e]+\.$/, text);
             assert.ok(text.length < 260, text);
+            for (const [, words] of text.matchAll(/`smtpctl ([a-z ]+)/g)) {
+              const given = words!.trim().split(" ");
+              assert.ok([given, given.slice(0, 1)].some((some) => commandsWith(COMMANDS, some).ok), text);
+            }
             // One sentence each.
             assert.doesNotMatch(text, /\. [A-Z]/, text);
           }
