@@ -88,11 +88,10 @@ export class AdminServer {
       // The client went away; `close` follows.
     });
     if (!this.#listeners.some((one) => one.place === place)) return void socket.destroy();
-    const own = [...this.#clients].filter(([, client]) => client.source === source);
+    const own = this.#open().filter(([, client]) => client.source === source);
     if (own.length >= MAX_SOURCE_CONNECTIONS && !closeIdle(own)) return void socket.destroy();
-    if (this.#clients.size >= this.#options.maxConnections && !closeIdle([...this.#clients])) {
-      return void socket.destroy();
-    }
+    const all = this.#open();
+    if (all.length >= this.#options.maxConnections && !closeIdle(all)) return void socket.destroy();
     const client: Client = { source, place, running: 0, cancelLimit: () => {} };
     this.#clients.set(socket, client);
     socket.on("close", () => {
@@ -103,6 +102,11 @@ export class AdminServer {
     this.#limit(socket, client, HEAD_MS);
     this.#server.emit("connection", socket);
     socket.resume();
+  }
+
+  /** Those that are open. One that is being closed stands in the list until it is told so: of many that come at once, none may be closed for it. */
+  #open(): (readonly [net.Socket, Client])[] {
+    return [...this.#clients].filter(([socket]) => !socket.destroyed);
   }
 
   /** Closes all of them. */
@@ -170,7 +174,7 @@ export class AdminServer {
 
 /** Closes the oldest that has no request. Answers whether there was one. */
 function closeIdle(clients: readonly (readonly [net.Socket, Client])[]): boolean {
-  const idle = clients.find(([socket, { running }]) => running === 0 && !socket.destroyed);
+  const idle = clients.find(([, { running }]) => running === 0);
   idle?.[0].destroy();
   return idle !== undefined;
 }

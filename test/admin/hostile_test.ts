@@ -160,6 +160,29 @@ for (
   });
 }
 
+Deno.test("of many connections that come in one moment and say half of something, none keeps out the one that asks", async () => {
+  await withServer(async ({ admin }) => {
+    const burst = net.createServer({ pauseOnConnect: true });
+    const waiting: net.Socket[] = [];
+    burst.on("connection", (socket) => waiting.push(socket));
+    burst.listen(0, "127.0.0.1");
+    await once(burst, "listening");
+    const { port } = burst.address() as net.AddressInfo;
+    const clients: Client[] = [];
+    for (let count = 0; count < 61; count++) {
+      const client = new Client(net.connect(port, "127.0.0.1"));
+      client.send(count < 60 ? "GET / HTTP/1.1\r\nHost: localhost\r\nX-" : `${GET}Connection: close\r\n\r\n`);
+      clients.push(client);
+      while (waiting.length === count) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    // As main hands them over when the isolate was busy: in one turn.
+    for (const socket of waiting) admin.serve(socket, { place: "here", source: "192.0.2.1" });
+    match(await clients.at(-1)!.closed(), /^HTTP\/1\.1 200/);
+    for (const client of clients) client.end();
+    burst.close();
+  });
+});
+
 Deno.test("those who listen to events do not keep others out, and their connections close when they leave", async () => {
   await withServer(async ({ connect, clock, admin }) => {
     const listeners: Client[] = [];
