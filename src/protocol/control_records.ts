@@ -81,9 +81,9 @@ export const hostStatus: Check<HostStatusRecord> = record<HostStatusRecord>({
 
 /**
  * Why no more of a lane may run now: its agent is paused, as many jobs run as may, they hold as many envelopes as one lane may have, or after it was full
- * it waits until fewer jobs run. `open`: nothing of that.
+ * it waits until fewer jobs run; or all agents together hold as many envelopes as may be under way. `open`: nothing of that.
  */
-const LANE_LIMITS = ["open", "paused", "jobs", "envelopes", "low-water"] as const;
+const LANE_LIMITS = ["open", "paused", "jobs", "envelopes", "low-water", "room"] as const;
 
 /** How a lane of the scheduler stands. */
 export interface LaneState {

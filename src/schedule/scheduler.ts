@@ -252,7 +252,7 @@ export class Scheduler {
   /** The lanes that hold most and those that hold the oldest, `most` of each: a scan of all, milliseconds for a million. */
   lanes(most: number): { lanes: LaneRecord[]; count: number; oldestAt: number | null } {
     const { lanes, ...rest } = summariseLanes(this.#table, this.#lanes, most);
-    return { lanes: lanes.map((lane) => this.#withPause(lane)), ...rest };
+    return { lanes: lanes.map((lane) => this.#limited(lane)), ...rest };
   }
 
   /** How old the envelopes are, by `bounds` in seconds: a scan of all. */
@@ -264,13 +264,16 @@ export class Scheduler {
   waits(ids: readonly EnvelopeId[]): WaitState[] {
     return ids.map((id) => {
       const slot = find(this.#table, id);
-      const lane = slot === NONE ? null : this.#withPause(this.#lanes.state(this.#table.laneOf(slot)));
+      const lane = slot === NONE ? null : this.#limited(this.#lanes.state(this.#table.laneOf(slot)));
       return { state: this.#stateOf(id), lane };
     });
   }
 
-  #withPause<T extends LaneState>(lane: T): T {
-    return this.#paused[lane.agent] ? { ...lane, limit: "paused" } : lane;
+  /** With what keeps all lanes of its agent from sending. */
+  #limited<T extends LaneState>(lane: T): T {
+    if (this.#paused[lane.agent]) return { ...lane, limit: "paused" };
+    const share = lane.jobs === 0 ? IDLE_SHARE : BUSY_SHARE;
+    return lane.limit === "open" && !this.#roomFor(lane.agent, share) ? { ...lane, limit: "room" } : lane;
   }
 
   states(ids: readonly EnvelopeId[]): RunState[] {

@@ -30,6 +30,8 @@ export function laneReason(lane: LaneState, relay: RelayState | null, now: numbe
       return `${subject} was at its limit of ${maxJobs} deliveries and gets more when fewer of the ${jobs} run`;
     case "envelopes":
       return `${subject} has as many recipients under way as one may have: ${inflight}`;
+    case "room":
+      return "as many recipients are under way to all destinations and users as may be";
     case "open":
       break;
     default:

@@ -73,6 +73,31 @@ Deno.test("run() holds jobs of one user above the limit and lets others pass", (
   assert.deepEqual(jobIds(scheduler.run(10)), [[id(3)]]);
 });
 
+Deno.test("waits() and lanes() tell what keeps a lane from sending more", () => {
+  const scheduler = new Scheduler({ ...LIMITS, maxPerUser: 2, maxInflight: 8 }, { mda: false, mta: true });
+  for (let i = 1; i <= 3; i++) scheduler.add(ticket(id(i)), 0);
+  scheduler.add(ticket(id(8), { agent: "mta", action: "out", lane: "a.example" }), 0);
+  scheduler.run(0);
+  const limits = (...ids: EnvelopeId[]) => scheduler.waits(ids).map(({ lane }) => lane?.limit ?? null);
+  assert.deepEqual(limits(id(3), id(8), id(99)), ["jobs", "paused", null]);
+  const { state, lane } = scheduler.waits([id(3)])[0]!;
+  assert.equal(state.state, "held");
+  assert.deepEqual(
+    [lane!.name, lane!.envelopes, lane!.inflight, lane!.jobs, lane!.maxJobs],
+    ["bob", 3, 2, 2, 2],
+  );
+  for (let i = 11; i <= 17; i++) scheduler.add(ticket(id(i), { lane: `user${i}` }), 0);
+  scheduler.run(0);
+  assert.deepEqual(limits(id(17)), ["room"]);
+  scheduler.drop([1, 2, 11, 12, 13, 14, 15, 16].map((message) => id(message)));
+  assert.deepEqual(limits(id(3), id(17)), ["open", "open"]);
+  assert.deepEqual(scheduler.lanes(9).lanes.map(({ name, limit }) => [name, limit]).sort(), [
+    ["a.example", "paused"],
+    ["bob", "open"],
+    ["user17", "open"],
+  ]);
+});
+
 Deno.test("run() keeps to max-inflight, with a fifth of it for what is local", () => {
   const scheduler = new Scheduler({ ...LIMITS, maxInflight: 10 }, RUNNING);
   for (let i = 1; i <= 20; i++) scheduler.add(ticket(id(i), { agent: "mta", lane: `${i}.example` }), 0);

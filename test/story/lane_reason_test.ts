@@ -37,6 +37,11 @@ const SENTENCES: readonly [string, Parameters<typeof describeLane>[0], Parameter
     null,
   ],
   [
+    "As many recipients are under way to all destinations and users as may be.",
+    { ...LANE, limit: "room" },
+    null,
+  ],
+  [
     "Relay waits for the DNS to tell the mail exchangers.",
     LANE,
     { connections: 0, retryAt: null, waitsForMx: true },

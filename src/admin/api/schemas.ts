@@ -133,7 +133,7 @@ export const lane = z.object({
   inflight: count,
   jobs: count,
   maxJobs: count,
-  limit: z.enum(["open", "paused", "jobs", "envelopes", "low-water"]),
+  limit: z.enum(["open", "paused", "jobs", "envelopes", "low-water", "room"]),
   oldestAt: maybeTime,
   reason: text.openapi({ description: "How it stands, in a sentence" }),
 }).openapi("Lane");

@@ -13,6 +13,7 @@ const LIMITS = {
   jobs: ["info", "at its limit"],
   envelopes: ["info", "at its limit"],
   "low-water": ["info", "at its limit"],
+  room: ["info", "no room"],
 };
 
 export const lanes = {
