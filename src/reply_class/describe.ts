@@ -10,6 +10,8 @@ export interface About {
   readonly several?: boolean;
   /** The host that refused or was not reached; "" or absent when there was none. */
   readonly host?: string;
+  /** It was to be delivered on this server: no other host has refused it. */
+  readonly here?: boolean;
   /** Who reads them: the sender of the message, or who runs this server. */
   readonly reader: "sender" | "operator";
   /** `failed`: it is over. `waiting`: it is tried again. */
@@ -221,15 +223,31 @@ const DETAILS: Readonly<Partial<Record<ReplyClass, Readonly<Partial<Record<Reply
   },
 };
 
+/** Where a local delivery has failed: what to do is to be done here, and no other host has a name for it. */
+const HERE_OPERATOR =
+  "Mend the folder, its owner, the disk or the command that the failure names; `smtpctl schedule` tries again at once.";
+const HERE: Readonly<Partial<Record<ReplyClass, Partial<Texts>>>> = {
+  temporary: {
+    what: ({ rcpt }) => `The message to ${rcpt} could not be stored on this server, or its command has failed.`,
+  },
+  "mailbox-full": {
+    operator: "Make room or raise the quota of this user; `smtpctl schedule` tries again at once.",
+  },
+};
+
 /**
  * Takes a class and what it is about, and returns what happened and what to do, a sentence or two each, of ASCII but for the names. Never throws.
  * Names stand as they are: control characters are the caller's business.
  */
 export function describe(of: ReplyClass, about: About): Description {
-  const { recipient, several = false, host = "", reader, state, detail } = about;
-  const named = host === "" ? "the receiving mail server" : `the mail server ${host}`;
+  const { recipient, several = false, host = "", here = false, reader, state, detail } = about;
+  const named = here ? "this server" : host === "" ? "the receiving mail server" : `the mail server ${host}`;
   const names = { rcpt: recipient, several, host: named, Host: named.replace(/^t/, "T") };
-  const { what, sender, operator } = { ...TEXTS[of], ...(detail === undefined ? {} : DETAILS[of]?.[detail]) };
+  const { what, sender, operator } = {
+    ...TEXTS[of],
+    ...(detail === undefined ? {} : DETAILS[of]?.[detail]),
+    ...(here ? { operator: HERE_OPERATOR, ...HERE[of] } : {}),
+  };
   if (state === "waiting") {
     return { what: waiting(of, what(names), names), todo: reader === "sender" ? AGAIN_SENDER : operator };
   }

@@ -153,6 +153,7 @@ function meaningLine(event: Attempt["event"], envelopes: readonly EnvelopeStory[
   const { what, todo } = describe(cls, {
     recipient: envelopes[0]!.dest,
     host: event.detail?.host ?? "",
+    here: event.agent === "mda" && event.detail?.method !== "lmtp",
     reader: "operator",
     state: event.outcome === "tempfail" ? "waiting" : "failed",
     ...meaning.detail === undefined ? {} : { detail: meaning.detail },

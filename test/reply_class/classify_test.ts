@@ -173,7 +173,9 @@ Deno.test("describe() says in a sentence or two what happened and what to do, fo
         for (const state of ["failed", "waiting"] as const) {
           const about = { recipient: "bob@example.org", host: "mx.example.org", reader, state };
           const { what, todo } = describe(cls, detail === undefined ? about : { ...about, detail });
-          for (const text of [what, todo]) {
+          const here = describe(cls, { ...about, host: "", here: true });
+          assert.doesNotMatch(`${here.what} ${here.todo}`, /receiving mail server|postmaster there/);
+          for (const text of [what, todo, here.what, here.todo]) {
             assert.match(text, /^[A-Z`][\x20-\x7e]+\.$/, text);
             assert.ok(text.length < 260, text);
             for (const [, words] of text.matchAll(/`smtpctl ([a-z ]+)/g)) {
