@@ -165,6 +165,9 @@ function replyHas(wanted: string): Condition {
   };
 }
 
+/** The begin of a code, such as `5.1`. */
+const PART_OF_CODE = /^(?:\d{1,2}|[245]\.(?:\d{1,3}\.?)?)$/;
+
 function replyLead(middle: readonly string[]): Lead | null {
   const forms: string[] = [], varying: string[] = [];
   for (const piece of middle) {
@@ -174,7 +177,8 @@ function replyLead(middle: readonly string[]): Lead | null {
     words.forEach((word, at) => {
       const cut = (at === 0 && !start) || (at === words.length - 1 && !end);
       const { form, varying: own } = replyForm(word);
-      if (own.length > 0) cut || varying.push(own[0]!);
+      if (PART_OF_CODE.test(word)) forms.push(word);
+      else if (own.length > 0) cut || varying.push(own[0]!);
       else if (form !== "") forms.push(form);
     });
   }

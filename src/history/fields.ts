@@ -66,8 +66,23 @@ export interface ReplyForm {
   readonly varying: readonly string[];
 }
 
+/** What was split last: most attempts of an hour have the same replies. */
+const known = new Map<string, ReplyForm>();
+const MAX_KNOWN_REPLIES = 500;
+
 /** Splits a reply into its form and what varies. */
 export function replyForm(reply: string): ReplyForm {
+  let split = known.get(reply);
+  if (split === undefined) {
+    split = splitReply(reply);
+    if (known.size >= MAX_KNOWN_REPLIES) known.clear();
+    // What varies does not come again.
+    if (split.varying.length === 0) known.set(reply, split);
+  }
+  return split;
+}
+
+function splitReply(reply: string): ReplyForm {
   const words: string[] = [], varying: string[] = [];
   for (const raw of reply.slice(0, MAX_REPLY_CHARS).toLowerCase().split(/\s+/)) {
     const word = trimWord(raw);

@@ -10,7 +10,7 @@ import { receivedLine } from "./received_line.ts";
 import { HistoryStore } from "./store.ts";
 
 /** What has come is written after so long, or when it is so many messages. */
-const WRITE_MS = 500, MAX_WAITING_MESSAGES = 2_000;
+const WRITE_MS = 750, MAX_WAITING_MESSAGES = 2_000;
 /** The log has a line in so long about events that are malformed. */
 const FAULT_MS = 60_000;
 /** Old segments are looked for so often. */

@@ -21,7 +21,7 @@ const SEGMENTS = 12;
 /** No segment is closed for its age before this. */
 const MIN_SEGMENT_MS = 60_000;
 /** Files that are open at one time. */
-const MAX_OPEN_SEGMENTS = 64;
+const MAX_OPEN_SEGMENTS = 128;
 /** Messages of which what is known is kept in memory, since more will come of them. */
 const MAX_LIVE_MESSAGES = 10_000;
 /** Lines of one message that are kept. */

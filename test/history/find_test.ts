@@ -69,6 +69,7 @@ const rows: readonly { query: Partial<HistoryQuery>; want: readonly string[]; be
   { query: { reply: "queued as 4f9xyz" }, want: [made.id(1)], because: "the other host's own id" },
   { query: { reply: "queued as 4f9*" }, want: [made.id(1)], because: "the begin of it" },
   { query: { reply: "5.1.1" }, want: [REFUSED, made.id(2)], because: "a code" },
+  { query: { reply: "550 5.1" }, want: [REFUSED, made.id(2)], because: "the begin of a code" },
   { query: { reply: "carol@dest.example" }, want: [made.id(2)], because: "an address in it" },
   { query: { reply: "greylisted" }, want: [made.id(3)], because: "it is deferred" },
   { query: { outcome: "relayed" }, want: [made.id(1)], because: "all went through" },
