@@ -5,43 +5,74 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { readOptions } from "../../src/cli/smtpctl/command_options.ts";
 import { FIND_OPTIONS, FIND_WORDS, findOrderOf } from "../../src/cli/smtpctl/history/order.ts";
 import { askControl } from "../../src/control/mod.ts";
 import { parseFind } from "../../src/search/mod.ts";
 import { fakeServer } from "../smtp_client/fake_server.ts";
 import { Client } from "./client.ts";
-import { type Daemon, DOMAIN, type Ran, withDaemon } from "./harness.ts";
+import { type Daemon, DOMAIN, type Ran, run, withDaemon } from "./harness.ts";
+import { freePort } from "../ports.ts";
 
 const ROOT = Deno.uid() === 0;
 const uid = ROOT ? 65534 : Deno.uid()!, gid = ROOT ? 65534 : Deno.gid()!;
 const USERS = ["bob", "carol", "sender"];
 const FULL = "452 4.2.2 Mailbox full", GONE = "550 5.1.1 There is no such user";
 
-const config = (next: number) => ({ port, mail, folder }: { port: number; mail: string; folder: string }) => {
-  const homes = join(folder, "homes");
-  Deno.mkdirSync(homes);
-  for (const user of USERS) {
-    Deno.mkdirSync(join(homes, user), { mode: 0o755 });
-    const files = [join(homes, user)];
-    if (user === "carol") {
-      files.push(join(homes, user, ".forward"));
-      Deno.writeTextFileSync(files[1]!, "\\carol\ncarol@away.test\n");
+/** Of the password "sesame". */
+const HASH = "$6$abcdefgh$Bk2D4uYVcw0FbFPsWa0iJZ1DNfy8v6OjKcRcuBfMkWD1KdADPVnmQf5cr0O8HfAYpq1XrrjdgIRINkwgSKJ8/1";
+const certificate = (file: string) => fileURLToPath(new URL(`../smtp/certificates/${file}`, import.meta.url));
+/** Hands in a message as carol, and fails to log in as eve. */
+const SUBMIT = `
+import smtplib, ssl, sys
+def connect():
+    client = smtplib.SMTP("127.0.0.1", int(sys.argv[1]), timeout=30)
+    client.starttls(context=ssl._create_unverified_context())
+    return client
+client = connect()
+client.login("carol", "sesame")
+client.mail("sender@${DOMAIN}")
+client.rcpt("bob@${DOMAIN}")
+print(client.data("Subject: submitted\\r\\n\\r\\nhello\\r\\n")[1].decode())
+client.quit()
+client = connect()
+try:
+    client.login("eve", "wrong")
+except smtplib.SMTPAuthenticationError as error:
+    print(error.smtp_error.decode())
+`;
+
+const config =
+  (next: number, submission: number) => ({ port, mail, folder }: { port: number; mail: string; folder: string }) => {
+    const homes = join(folder, "homes");
+    Deno.mkdirSync(homes);
+    for (const user of USERS) {
+      Deno.mkdirSync(join(homes, user), { mode: 0o755 });
+      const files = [join(homes, user)];
+      if (user === "carol") {
+        files.push(join(homes, user, ".forward"));
+        Deno.writeTextFileSync(files[1]!, "\\carol\ncarol@away.test\n");
+      }
+      if (ROOT) { for (const file of files) Deno.chownSync(file, uid, gid); }
     }
-    if (ROOT) { for (const file of files) Deno.chownSync(file, uid, gid); }
-  }
-  const users = USERS.map((user) => `"${user}" = "${uid}:${gid}:${homes}/${user}"`).join(", ");
-  return `history keep 30d size 100M refs
+    // A key that others may read is refused.
+    Deno.writeTextFileSync(join(folder, "mx.key"), Deno.readTextFileSync(certificate("mx.key")), { mode: 0o600 });
+    const users = USERS.map((user) => `"${user}" = "${uid}:${gid}:${homes}/${user}"`).join(", ");
+    return `history keep 30d size 100M refs
 table users { ${users} }
 table aliases { "team" = "bob, far@away.test" }
+table logins { carol = "${HASH}" }
+pki "mx.example.org" cert "${certificate("mx.pem")}" key "${folder}/mx.key"
 listen on socket
+listen on 127.0.0.1 port ${submission} tls-require pki "mx.example.org" auth <logins>
 listen on 127.0.0.1 port ${port} hostname mx.${DOMAIN}
 action "in" maildir "${mail}/%{user.username}" userbase <users> alias <aliases>
 action "out" relay host "smtp://127.0.0.1:${next}"
 match from any for domain "${DOMAIN}" action "in"
 match from any for domain { "slow.test", "gone.test", "away.test" } action "out"
 `;
-};
+  };
 
 interface Sent {
   readonly id: string;
@@ -85,15 +116,20 @@ Deno.test("smtpctl find and story: where a message is, and why", async (test) =>
       line.startsWith("RCPT TO:<gone") ? GONE : full && /^RCPT TO:<\w+@slow/.test(line) ? FULL : undefined,
   });
   try {
-    await withDaemon({ config: config(next.port) }, async (daemon) => {
-      await tests(test, daemon, { relieve: () => void (full = false) });
+    const submission = freePort();
+    await withDaemon({ config: config(next.port, submission) }, async (daemon) => {
+      await tests(test, daemon, { submission, relieve: () => void (full = false) });
     });
   } finally {
     await next.close();
   }
 });
 
-async function tests(test: Deno.TestContext, daemon: Daemon, next: { relieve(): void }): Promise<void> {
+async function tests(
+  test: Deno.TestContext,
+  daemon: Daemon,
+  next: { readonly submission: number; relieve(): void },
+): Promise<void> {
   const { port } = daemon;
   const smtpctl = (...args: string[]): Promise<Ran> => daemon.tool("smtpctl", args);
   const story = async (id: string, ...options: string[]): Promise<string> => {
@@ -126,7 +162,7 @@ async function tests(test: Deno.TestContext, daemon: Daemon, next: { relieve(): 
       assert.match(text, new RegExp(`^Delivered to bob@${DOMAIN}\\. message ${id} session [0-9a-f]{16} from sender@`));
       assert.match(
         text,
-        /Connection from .*127\.0\.0\.1.* Recipient bob@example\.org: rule smtpd\.conf:8, action "in"/,
+        /Connection from .*127\.0\.0\.1.* Recipient bob@example\.org: rule smtpd\.conf:11, action "in"/,
       );
       assert.match(text, /Accepted as message .* on stable storage \d+ ms after/);
       sent[how] = id;
@@ -140,6 +176,19 @@ async function tests(test: Deno.TestContext, daemon: Daemon, next: { relieve(): 
     assert.match(await story(id), /^Delivered to bob@/);
   });
 
+  await test.step("submitted with a login, over TLS; and a login that failed", async () => {
+    const [accepted = "", failed = ""] = (await run("python3", ["-c", SUBMIT, String(next.submission)])).stdout.split(
+      "\n",
+    );
+    const [, id = ""] = /^2\.0\.0 ([0-9a-f]{8}) /.exec(accepted) ?? [];
+    await delivered(id);
+    assert.match(await story(id), /login carol .* TLS: TLSv1\.\d \(.*\)\. .* Logged in as carol by \w[\w-]*\. /);
+    assert.deepEqual(await ids("--login", "carol"), [id]);
+    const [, ref = ""] = /\(ref (\S+)\)/.exec(failed) ?? [];
+    assert.match(await story(ref), /^Refused with 535 .* The login of eve by \w[\w-]* failed\. /, failed);
+    sent.login = ref.split("-")[0]!;
+  });
+
   await test.step("refused: the reply has a ref, whose story is that refusal", async () => {
     const { replies: [reply] } = await send(port, [`nobody@${DOMAIN}`], "refused");
     const [, ref = ""] = /^550 .*\(ref (\S+)\)/.exec(reply!) ?? [];
@@ -149,7 +198,7 @@ async function tests(test: Deno.TestContext, daemon: Daemon, next: { relieve(): 
     assert.match(text, /there is no such user/);
     const session = ref.split("-")[0]!;
     assert.match(await story(session), /^Refused with 550 /);
-    assert.deepEqual(await ids("--outcome", "refused"), [session]);
+    assert.deepEqual(await ids("--outcome", "refused"), [session, sent.login]);
     assert.deepEqual(await ids("--id", ref), [session]);
     sent.refused = session;
   });
@@ -210,7 +259,7 @@ async function tests(test: Deno.TestContext, daemon: Daemon, next: { relieve(): 
     const text = ran.stdout.replace(/\s+/g, " ");
     assert.match(
       text,
-      /user team: leads to 2 addresses alias bob, from aliases: action "in", maildir \S+ of bob alias far@away\.test, from aliases, rule smtpd\.conf:9: action "out", relay/,
+      /user team: leads to 2 addresses alias bob, from aliases: action "in", maildir \S+ of bob alias far@away\.test, from aliases, rule smtpd\.conf:12: action "out", relay/,
     );
     assert.match(text, /carol@away\.test.*\.forward/);
     assert.match(text, /Relayed for far@away\.test \(for team@example\.org\)/);
