@@ -8,7 +8,6 @@ import { dirname } from "node:path";
 import { adminKey, adminPlace } from "../config/admin.ts";
 import type { AdminListener, Config, Environment, SourceLine } from "../config/mod.ts";
 import { controlSocketPath, journalSocketPath, spoolPath, statePath, submissionSocketPath } from "../config/paths.ts";
-import { shown } from "../config/values.ts";
 import { systemReason, type Trace } from "../events/mod.ts";
 import type {
   ControlToMain,
@@ -37,7 +36,7 @@ import { HostCheck } from "./checkup/checkup.ts";
 import { Children } from "./machine/children.ts";
 import { claimSocket, claimSpool, claimState, removeIfPresent } from "./claim.ts";
 import { LookupRequests } from "./lookup_requests.ts";
-import { fileMark } from "./sockets/chosen_sockets.ts";
+import { fileMark, groupOf } from "./sockets/chosen_sockets.ts";
 import { backlogFor, ListeningSockets } from "./sockets/listening_sockets.ts";
 import { Fatal } from "./fatal.ts";
 import { ForwardFiles } from "./forward_files.ts";
@@ -58,7 +57,7 @@ import { NameService } from "./machine/name_service.ts";
 import { makeProcesses, processPlans, protectCaches } from "./processes.ts";
 import { ProgramFiles } from "./program_files.ts";
 import { programsIn } from "./program_isolates.ts";
-import { findGroup, programUser } from "./programs.ts";
+import { programUser } from "./programs.ts";
 import { Passwords } from "./machine/passwords.ts";
 import { SessionAdmission } from "./sockets/session_admission.ts";
 import { readResolver, readServerName, resolverFiles } from "./machine/machine_names.ts";
@@ -866,14 +865,10 @@ function wantedPlaces({ listeners, config: { admin, declared } }: Loaded): Wante
   ];
 }
 
-/** Throws Fatal where the group of a socket is none. */
+/** Where an admin listener is. Throws Fatal where the group of a socket is none. */
 function placeOfAdmin(admin: AdminListener, at: SourceLine | undefined): Place {
   if (!("path" in admin)) return { address: admin.address, port: admin.port, at };
-  const { path, mode, group: name } = admin;
-  const group = name === null ? null : findGroup(name);
-  if (name !== null && group === null) {
-    throw new Fatal(`${at === undefined ? "" : `${at.file}:${at.line}: `}there is no group "${shown(name)}"`);
-  }
+  const { path, mode } = admin, group = groupOf(admin, at);
   return { path, mode, group, chosen: true, at };
 }
 

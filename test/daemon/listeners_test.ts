@@ -117,6 +117,11 @@ for (
       `c:2: 0.0.0.0:2501 ${BY_ONE}: 0.0.0.0:2501 is every address of this machine`,
     ],
     [
+      "an admin socket of a group that is none",
+      'listen on ::1 port 2501\nadmin listen on socket "/run/a.sock" group "no-such-group"',
+      'c:2: there is no group "no-such-group"',
+    ],
+    [
       "one port of both families",
       "listen on 0.0.0.0 port 2501\nlisten on :: port 2501\nadmin listen on ::1 port 2502",
       null,

@@ -1,8 +1,11 @@
 /** Unix sockets at paths that the administrator chose: what lies there already, who may connect, and their end. */
 
+import type { SourceLine } from "../../config/mod.ts";
+import { shown } from "../../config/values.ts";
 import { systemReason } from "../../events/mod.ts";
 import { connectSocket } from "../../sockets/mod.ts";
 import { Fatal } from "../fatal.ts";
+import { findGroup } from "../programs.ts";
 
 /** A path of the configuration, and who may connect. */
 export interface ChosenSocket {
@@ -39,6 +42,14 @@ function answers(path: string): Promise<boolean> {
     probe.once("connect", () => (probe.destroy(), resolve(true)));
     probe.once("error", () => resolve(false));
   });
+}
+
+/** Returns the number of the group that a line gives a socket, null for that of the daemon. Throws Fatal, with its place, when there is no such group. */
+export function groupOf({ group }: { readonly group: string | null }, at: SourceLine | undefined): number | null {
+  if (group === null) return null;
+  const found = findGroup(group);
+  if (found !== null) return found;
+  throw new Fatal(`${at === undefined ? "" : `${at.file}:${at.line}: `}there is no group "${shown(group)}"`);
 }
 
 /** Sets group, then mode, of a socket that was just bound. Throws Fatal, with `place` in front, when the group cannot be set. */

@@ -11,7 +11,7 @@ import { KernelError, LIBC_PATHS, listenOnIpv6 } from "../../kernel/mod.ts";
 import { createServer } from "../../sockets/mod.ts";
 import type { Listener } from "../../protocol/mod.ts";
 import { Fatal, gather } from "../fatal.ts";
-import { makeRoom, restrict } from "./chosen_sockets.ts";
+import { groupOf, makeRoom, restrict } from "./chosen_sockets.ts";
 import { SYSTEM_AUTHORITIES } from "../files.ts";
 import { type Address, interfaceAddresses, interfaceList, ourNetwork } from "../machine/interfaces.ts";
 import { systemReason } from "../../events/mod.ts";
@@ -82,7 +82,7 @@ export async function resolveListeners(
       for (const { address } of await addressesOf(spec)) add(spec, address);
     }),
     ...config.admin.map((admin) => () => {
-      if ("path" in admin) return;
+      if ("path" in admin) return void groupOf(admin, config.declared[adminKey(admin)]);
       ports.take(admin.address, admin.port, config.declared[adminKey(admin)] ?? { file: config.file, line: 0 });
     }),
   ]);
