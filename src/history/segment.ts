@@ -7,7 +7,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import type { FieldKey } from "./fields.ts";
-import { collectRows, MAX_ROWS, posting, PostingRuns } from "./postings.ts";
+import { collectRows, lowerBound, MAX_ROWS, posting, PostingRuns } from "./postings.ts";
 
 /** Written into the file. A newer one is left alone. */
 export const SEGMENT_VERSION = 1;
@@ -51,6 +51,11 @@ CREATE TABLE runs (
 -- Then all of them sorted, by the first of each page; and what came since.
 CREATE TABLE pages (
   first INTEGER PRIMARY KEY,
+  postings BLOB NOT NULL
+) STRICT;
+-- The first posting of each page, in order: where to look is known without reading the pages.
+CREATE TABLE firsts (
+  id INTEGER PRIMARY KEY,
   postings BLOB NOT NULL
 ) STRICT;
 CREATE TABLE later_postings (
@@ -104,8 +109,9 @@ interface Statements {
   readonly later: StatementSync;
   readonly laterBlock: StatementSync;
   readonly addRun: StatementSync;
-  readonly pageBefore: StatementSync;
-  readonly pagesFrom: StatementSync;
+  readonly page: StatementSync;
+  readonly firsts: StatementSync;
+  readonly addFirsts: StatementSync;
   readonly addPage: StatementSync;
   readonly laterPostings: StatementSync;
   readonly addLaterPosting: StatementSync;
@@ -128,6 +134,9 @@ export class Segment {
   until: number;
   /** Null once it is sorted. */
   #runs: PostingRuns | null;
+  /** The first posting of each of its pages; null before it is needed. */
+  #firsts: Float64Array | null = null;
+  #hasLater: boolean;
   /** Forms of replies; null before they are needed. */
   #forms: Set<string> | null = null;
   /** The block that was read last. */
@@ -147,6 +156,7 @@ export class Segment {
       this.since = since ?? Infinity;
       this.until = until ?? -Infinity;
       this.#runs = this.#readRuns();
+      this.#hasLater = this.#database.prepare("SELECT 1 FROM later_postings LIMIT 1").get() !== undefined;
     } catch (error) {
       this.#database.close();
       throw unusable(error);
@@ -180,6 +190,7 @@ export class Segment {
       if (this.#runs !== null) this.#statements.addRun.run(bytesOf(run));
       else for (const one of run) this.#statements.addLaterPosting.run(one);
     });
+    if (this.#runs === null && run.length > 0) this.#hasLater = true;
     this.#runs?.add(run);
     this.rows += rows.length;
     for (const { at } of rows) {
@@ -230,9 +241,12 @@ export class Segment {
     this.#transaction(() => {
       // Their room is used again by the pages.
       this.#database.exec("DELETE FROM runs");
+      const firsts: number[] = [];
       for (let at = 0; at < all.length; at += PAGE_POSTINGS) {
+        firsts.push(all[at]!);
         this.#statements.addPage.run(all[at]!, bytesOf(all.subarray(at, at + PAGE_POSTINGS)));
       }
+      this.#statements.addFirsts.run(bytesOf(Float64Array.from(firsts)));
     });
     this.#runs = null;
     this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -248,12 +262,25 @@ export class Segment {
   #collect(key: FieldKey, before: number, rows: number[]): void {
     if (this.#runs !== null) return this.#runs.collect(key, before, rows);
     const from = posting(key, 0), end = posting(key, before);
-    const first = this.#statements.pageBefore.get(from) as { first: number } | undefined;
-    const pages = this.#statements.pagesFrom.iterate(first?.first ?? 0, end) as Iterable<{ postings: Uint8Array }>;
-    for (const { postings } of pages) collectRows(floatsOf(postings), key, before, rows);
+    const firsts = this.#firstsOfPages();
+    // The one that begins before it may have the first.
+    for (let at = Math.max(0, lowerBound(firsts, from) - 1); at < firsts.length && firsts[at]! < end; at++) {
+      const page = this.#statements.page.get(firsts[at]!) as { postings: Uint8Array } | undefined;
+      if (page === undefined) throw new UnusableSegment("is damaged: a page of its index is missing", { newer: false });
+      collectRows(floatsOf(page.postings), key, before, rows);
+    }
+    if (!this.#hasLater) return;
     const later = this.#statements.laterPostings.all(from, end) as { posting: number }[];
     for (const { posting } of later) rows.push(posting - from);
     if (later.length > 0) rows.sort((a, b) => a - b);
+  }
+
+  #firstsOfPages(): Float64Array {
+    if (this.#firsts === null) {
+      const stored = this.#statements.firsts.get() as { postings: Uint8Array } | undefined;
+      this.#firsts = stored === undefined ? new Float64Array(0) : floatsOf(stored.postings);
+    }
+    return this.#firsts;
   }
 
   /** Rows below `before` of which more is to be expected, the newest first. */
@@ -302,7 +329,7 @@ export class Segment {
   }
 
   #readRuns(): PostingRuns | null {
-    const sorted = this.#database.prepare("SELECT 1 FROM pages LIMIT 1").get() !== undefined;
+    const sorted = this.#database.prepare("SELECT 1 FROM firsts LIMIT 1").get() !== undefined;
     if (sorted) return null;
     const runs = new PostingRuns();
     for (const { postings } of this.#database.prepare("SELECT postings FROM runs ORDER BY id").iterate()) {
@@ -369,8 +396,9 @@ function prepare(database: DatabaseSync): Statements {
     later: database.prepare("SELECT block, place FROM later WHERE message = ? ORDER BY block, place"),
     laterBlock: database.prepare("SELECT lines FROM later_blocks WHERE id = ?"),
     addRun: database.prepare("INSERT INTO runs (postings) VALUES (?)"),
-    pageBefore: database.prepare("SELECT first FROM pages WHERE first <= ? ORDER BY first DESC LIMIT 1"),
-    pagesFrom: database.prepare("SELECT postings FROM pages WHERE first >= ? AND first < ? ORDER BY first"),
+    page: database.prepare("SELECT postings FROM pages WHERE first = ?"),
+    firsts: database.prepare("SELECT postings FROM firsts"),
+    addFirsts: database.prepare("INSERT INTO firsts (postings) VALUES (?)"),
     addPage: database.prepare("INSERT OR IGNORE INTO pages VALUES (?, ?)"),
     laterPostings: database.prepare("SELECT posting FROM later_postings WHERE posting >= ? AND posting < ?"),
     addLaterPosting: database.prepare("INSERT OR IGNORE INTO later_postings VALUES (?)"),
