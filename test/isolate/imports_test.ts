@@ -25,7 +25,7 @@ function loaded(file: string, seen: Set<string>, found: Set<string>): Set<string
 }
 
 const ISOLATES: Readonly<Record<string, readonly string[]>> = {
-  control: ["node:http"],
+  control: [],
   delivery: [],
   privileged: [],
   file: [],
