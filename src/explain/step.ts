@@ -28,16 +28,23 @@ export function stepLines(steps: readonly Step[], { verbose }: { readonly verbos
 }
 
 function linesAt(steps: readonly Step[], how: { readonly verbose: boolean; readonly depth: number }): string[] {
-  const shown = how.verbose ? steps : steps.filter(({ minor }) => minor !== true);
+  const told = how.verbose ? steps : steps.filter(({ minor }) => minor !== true);
+  // What becomes of each recipient is what was asked: it is never cut.
+  const shown = told.filter(({ kind }) => kind !== "result"), results = told.filter(({ kind }) => kind === "result");
   const indent = "  ".repeat(how.depth);
   const lines: string[] = [];
-  for (const { text, where, children = [] } of shown.slice(0, MAX_PRINTED_STEPS)) {
+  const line = ({ text, where }: Step) => {
     const place = where === undefined ? "" : ` [${where.file}:${where.line}]`;
-    lines.push(`${indent}${safeLine(text + place)}`);
+    return `${indent}${safeLine(text + place)}`;
+  };
+  for (const step of shown.slice(0, MAX_PRINTED_STEPS)) {
+    const { children = [] } = step;
+    lines.push(line(step));
     if (how.depth < MAX_DEPTH_STEPS) lines.push(...linesAt(children, { ...how, depth: how.depth + 1 }));
     else if (children.length > 0) lines.push(`${indent}  ...`);
   }
   if (shown.length > MAX_PRINTED_STEPS) lines.push(`${indent}... and ${shown.length - MAX_PRINTED_STEPS} more`);
+  lines.push(...results.map(line));
   return lines;
 }
 

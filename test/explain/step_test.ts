@@ -29,6 +29,15 @@ Deno.test("a list of very many is cut, and says how many are left out", () => {
   assert.equal(lines.at(-1), "  ... and 2 more");
 });
 
+Deno.test("what becomes of each recipient is told, however much was cut before", () => {
+  const steps = Array.from({ length: 1500 }, (_, n): Step => ({ kind: "command", text: `RCPT ${n}` }));
+  const results = Array.from({ length: 1500 }, (_, n): Step => ({ kind: "result", text: `recipient ${n}` }));
+  const lines = stepLines([...steps, ...results], { verbose: false });
+  assert.equal(lines.length, 1000 + 1 + 1500);
+  assert.equal(lines[1000], "... and 500 more");
+  assert.equal(lines.at(-1), "recipient 1499");
+});
+
 Deno.test("a step as JSON has null where no line of the configuration says so", () => {
   const [rcpt] = STEPS.map(stepRecord);
   assert.deepEqual(rcpt, {
