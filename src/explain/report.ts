@@ -86,14 +86,18 @@ function replyStep(exchange: Exchange): Step {
   const { reply, notes } = exchange;
   if (reply === null) return { kind: "reply", text: "the connection is closed without a reply" };
   const code = codeOf(reply), where = code >= 400 ? placeOf(notes) : null;
+  const said = reply.map(withSteadyRef);
   return {
     kind: "reply",
-    text: `reply: ${
-      reply.length > 1 ? reply.map((line) => line.slice(4)).join(", ").replace(/^/, `${code} `) : reply[0]
-    }`,
+    text: `reply: ${said.length > 1 ? said.map((line) => line.slice(4)).join(", ").replace(/^/, `${code} `) : said[0]}`,
     ...where === null ? {} : { where },
-    detail: { code, text: reply.join("\n") },
+    detail: { code, text: said.join("\n") },
   };
+}
+
+/** The session's part of a ref is another one each time: the same question has the same answer. */
+function withSteadyRef(line: string): string {
+  return line.replace(/ \(ref [0-9a-f]{16}-(\d+)\)$/, " (ref …-$1)");
 }
 
 /** Returns the line of the configuration that decided last. */
@@ -107,13 +111,20 @@ export function placeOf(notes: readonly Note[]): Place | null {
   return place;
 }
 
-/** Tables stand below the rule or the filter that asked them; what is expanded stands behind the rules. */
+/**
+ * Tables stand below the rule or the filter that checked them; what was looked up for an expansion stands before what follows from it, and where it leads
+ * stands behind the rules.
+ */
 function noteSteps({ notes, omitted }: Exchange): readonly Step[] {
   const steps: Step[] = [];
   let asked: Step[] = [];
   const known = new Set<string>();
   const put = (step: Step) => {
-    steps.push(asked.length === 0 ? step : { ...step, children: [...asked, ...step.children ?? []] });
+    // A warning asks nothing itself, and no rule looks up an alias.
+    const isOwn = (one: Step) => step.kind !== "warning" && !(step.kind === "rule" && isLookup(one));
+    const own = asked.filter(isOwn);
+    steps.push(...asked.filter((one) => !isOwn(one)));
+    steps.push(own.length === 0 ? step : { ...step, children: [...own, ...step.children ?? []] });
     asked = [];
     known.clear();
   };
@@ -132,6 +143,11 @@ function noteSteps({ notes, omitted }: Exchange): readonly Step[] {
   steps.push(...asked);
   if (omitted > 0) steps.push({ kind: "omitted", text: `${omitted} more notes are left out` });
   return steps;
+}
+
+/** Was a table asked for a value, and not whether it has something? */
+function isLookup({ text }: Step): boolean {
+  return /^table [^ ]+: lookup /.test(text);
 }
 
 function stepOf(note: Exclude<Note, { kind: "table" }>): Step | null {

@@ -27,8 +27,8 @@ match from any for domain <domains> action "local"
 match auth from any for any action "out"
 `;
 
-async function explained(changes: Partial<Envelope>, around: MadeUp = {}) {
-  const { front, config } = await frontOf(CONFIG, around);
+async function explained(changes: Partial<Envelope>, around: MadeUp = {}, configText = CONFIG) {
+  const { front, config } = await frontOf(configText, around);
   try {
     const { steps, results } = await explain(envelope(changes), MESSAGE, { front, config, programs: false });
     const shown = results.map(({ text, where }) => `${text}${where === null ? "" : ` [${where.line}]`}`);
@@ -153,4 +153,35 @@ Deno.test("a list of very many has a result, and what is told of it is bounded",
   } finally {
     await front.close();
   }
+});
+
+Deno.test("look-ups of aliases stand before the warning and the rules that follow from them, not below these", async () => {
+  const { text } = await explained(
+    { recipients: ["list@example.org", "gone@example.org"] },
+    {},
+    `history keep 1d refs
+table aliases { "list" = "alice, x@example.net", "gone" = "nobody-here" }
+listen on 127.0.0.1 port 2525
+action "in" mbox alias <aliases>
+action "out" relay host smtp://mx1.example.net
+match from any for domain "example.org" action "in"
+match from any for any action "out"
+`,
+  );
+  const lines = text.split("\n");
+  const from = (start: string, count: number) => lines.slice(lines.indexOf(start) + 1).slice(0, count);
+  assert.deepEqual(from('  rule for list@example.org: matches: action "in" [c:6]', 5), [
+    '  table <aliases>: lookup "list" -> "alice, x@example.net"',
+    '  table <aliases>: lookup "alice" -> not found',
+    '  rule for x@example.net: does not match: "for" [c:6]',
+    '  rule for x@example.net: matches: action "out" [c:7]',
+    "  where it leads",
+  ]);
+  assert.deepEqual(from('  rule for gone@example.org: matches: action "in" [c:6]', 4), [
+    '  table <aliases>: lookup "gone" -> "nobody-here"',
+    '  table <aliases>: lookup "nobody-here" -> not found',
+    '  Table "aliases": The value of "gone": "nobody-here": there is no such user',
+    "  where it leads",
+  ]);
+  assert.ok(lines.includes("  reply: 550 5.1.1 User unknown: <gone@example.org> (ref …-1) [c:6]"), text);
 });
