@@ -22,10 +22,12 @@ export function findConfig(named: string | null, root = ""): FoundConfig {
   return { file: file ?? root + CONFIG_PLACES[0], found: file !== undefined };
 }
 
-/** Returns the words that end a message about a configuration that is nowhere. */
-export function noConfigAdvice({ searched }: { readonly searched: boolean }): string {
+/** Returns the words that end a message about a configuration that is nowhere; `option` is what names another one. */
+export function noConfigAdvice(
+  { searched, option = "-f" }: { readonly searched: boolean; readonly option?: string },
+): string {
   const where = searched ? ` (nor is ${CONFIG_PLACES.slice(1).join(" or ")} there)` : "";
-  return `${where}: write it, see smtpd.conf(5), have smtpctl setup make it, or name another file with -f`;
+  return `${where}: write it, see smtpd.conf(5), have smtpctl setup make it, or name another file with ${option}`;
 }
 
 /**

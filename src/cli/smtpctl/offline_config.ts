@@ -27,6 +27,6 @@ export function readOffline(
   });
   if (parsed.ok) return { config: parsed.config };
   const { diagnostics, fatal } = parsed;
-  const advice = found === false ? noConfigAdvice({ searched: true }) : "";
+  const advice = found === false ? noConfigAdvice({ searched: true, option: "--config" }) : "";
   return { faults: [...diagnostics.map(formatDiagnostic), ...fatal === null ? [] : [`${fatal}${advice}`]] };
 }
