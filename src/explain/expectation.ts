@@ -63,6 +63,11 @@ function asciiJson(value: unknown): string {
   return JSON.stringify(value).replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
+/** Returns whether a message has the lines of a letter in front. */
+export function isLetter(message: Uint8Array): boolean {
+  return Buffer.from(message.subarray(0, PREFIX.length)).toString("latin1").toLowerCase() === PREFIX.toLowerCase();
+}
+
 /** Returns what a file holds, or a sentence that says what is wrong with it. Never throws. */
 export function parseLetter(octets: Uint8Array): Letter | string {
   const fields: (readonly [name: string, value: string])[] = [];
@@ -125,7 +130,7 @@ function letterOf(fields: readonly (readonly [string, string])[], message: Uint8
 }
 
 function orderOf(single: ReadonlyMap<string, string>, expected: readonly Expected[]): Order | string {
-  const tls = single.get("tls") ?? "no", from = /^<([^<>]*)>$/.exec(single.get("from") ?? "<>");
+  const tls = single.get("tls") ?? "no", from = /^<(.*)>$/.exec(single.get("from") ?? "<>");
   if (tls !== "yes" && tls !== "no") return `${PREFIX}-TLS: ${tls}: write yes or no`;
   if (from === null) return `${PREFIX}-From: ${single.get("from")}: write the sender as <ADDRESS>, or <> for none`;
   const name = single.get("peer-name");
@@ -145,8 +150,11 @@ function orderOf(single: ReadonlyMap<string, string>, expected: readonly Expecte
   };
 }
 
+/** Brackets may stand in quotes, RFC 5321 §4.1.2; an address that is none may have one quote. */
+const TO = /^<((?:"(?:[^"\\]|\\.)*"|[^<>"])+)>[ \t]*(.*)$/, ANY_TO = /^<([^<>]+)>[ \t]*(.*)$/;
+
 function expectedOf(value: string): Expected | null {
-  const [, recipient, result] = /^<([^<>]+)>[ \t]*(.*)$/.exec(value) ?? [];
+  const [, recipient, result] = TO.exec(value) ?? ANY_TO.exec(value) ?? [];
   return recipient === undefined ? null : { recipient, result: result === "" ? null : result! };
 }
 

@@ -28,9 +28,9 @@ export function stepLines(steps: readonly Step[], { verbose }: { readonly verbos
 }
 
 function linesAt(steps: readonly Step[], how: { readonly verbose: boolean; readonly depth: number }): string[] {
-  const told = how.verbose ? steps : steps.filter(({ minor }) => minor !== true);
+  const all = how.verbose ? steps : steps.filter(({ minor }) => minor !== true);
   // What becomes of each recipient is what was asked: it is never cut.
-  const shown = told.filter(({ kind }) => kind !== "result"), results = told.filter(({ kind }) => kind === "result");
+  const shown = all.filter(({ kind }) => kind !== "result"), results = all.filter(({ kind }) => kind === "result");
   const indent = "  ".repeat(how.depth);
   const lines: string[] = [];
   const line = ({ text, where }: Step) => {

@@ -96,6 +96,9 @@ const WRONG: readonly (readonly [args: readonly string[], err: RegExp])[] = [
   [["-t", "a@b", "--peer", "nowhere"], /"nowhere" is no IP address/],
   [["-t", "a@b", "--listener", "socket", "--peer", "192.0.2.1"], /a client of the socket has no address/],
   [["-t", "a@b", "--login", "alice"], /no listener lets anybody log in/],
+  [["-t", "a@b", "--record", "FOLDER/x.txt"], /FOLDER\/x\.txt has to end in \.eml, or smtpd -n --expect does not read/],
+  [["-t", "a@b", "--record", "/nonexistent/x.eml"], /^smtpctl: \/nonexistent\/x\.eml cannot be written: No such file/],
+  [["-t", "a@b", "--record", "FOLDER/x.eml", "--programs"], /--record and --programs exclude each other/],
   [["-t", "a@b", "/nonexistent/m"], /\/nonexistent\/m cannot be read: No such file/],
   [["-t", "a@b", "/"], /\/ is a folder/],
   [["-t", "a@b", "/dev/zero"], /\/dev\/zero is no file/],
@@ -113,6 +116,37 @@ for (const [args, err] of WRONG) {
     });
   });
 }
+
+Deno.test("what is recorded already is not recorded once more", async () => {
+  await withFolder(async (folder) => {
+    const { code, err } = await run(folder, ["-t", "a@b", ...CLIENT, "--record", "FOLDER/x.eml", "-"], {
+      stdin: "x-expect: 1\nX-Expect-To: <a@b>\nSubject: x\n\nx\n",
+    });
+    assert.equal(code, 1);
+    assert.equal(err, "smtpctl: the message has lines X-Expect in front: it is recorded already\n");
+    assert.throws(() => Deno.statSync(`${folder}/x.eml`), Deno.errors.NotFound);
+  });
+});
+
+Deno.test("brackets may stand in the quotes of an address, and are recorded and replayed", async () => {
+  await withFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/letters`);
+    const odd = ['"a > b"@example.com', '"<"@example.com', 'c"d@example.com'];
+    const words = [...odd.flatMap((one) => ["-t", one]), "-f", '"<a>"@example.net', ...CLIENT];
+    const { code, out, env } = await run(folder, [...words, "--record", "FOLDER/letters/1.eml"]);
+    assert.equal(code, 0);
+    assert.ok(out.includes('\nMAIL FROM:<"<a>"@example.net>\n'), out);
+    assert.deepEqual(out.trimEnd().split("\n").slice(-3), [
+      '"a > b"@example.com: 550 5.7.1 Relaying denied: <"a > b"@example.com>',
+      '"<"@example.com: 550 5.7.1 Relaying denied: <"<"@example.com>',
+      'c"d@example.com: 501 5.1.3 Recipient address syntax error',
+    ]);
+    const read = readOffline(`${folder}/smtpd.conf`, env);
+    assert.ok("config" in read);
+    const { code: status, lines } = await printed(() => expectMain(`${folder}/letters`, read.config, env));
+    assert.deepEqual({ status, lines }, { status: 0, lines: ["1 as expected, 0 changed, 0 cannot be read"] });
+  });
+});
 
 Deno.test("explain by a configuration that is wrong, or is not there, says what is wrong with it", async () => {
   await withFolder(async (folder) => {

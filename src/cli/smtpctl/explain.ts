@@ -13,6 +13,7 @@ import {
   type Explanation,
   formatLetter,
   Front,
+  isLetter,
   MAX_LETTER_OCTETS,
   MAX_ORDERED_RECIPIENTS,
   namerOf,
@@ -34,9 +35,10 @@ import type { ExplainOrder } from "./explain_options.ts";
 
 /** A message where none is named: its header is all that there is. */
 const MADE_UP = "Subject: a message that smtpctl explain made up\n\nNothing.\n";
-/** Characters that an address or a name on the command line cannot have: they would end the command. */
+/** Characters that an address or a name on the command line cannot have, but for brackets in quotes (RFC 5321 §4.1.2): they would end the command. */
 // deno-lint-ignore no-control-regex
-const UNSENDABLE = /[\0-\x1f\x7f<>]/;
+const UNSENDABLE = /[\0-\x1f\x7f<>]/, UNSENDABLE_IN_QUOTES = /[\0-\x1f\x7f]/;
+const QUOTED = /"(?:[^"\\]|\\.)*"/g;
 
 /** Explains, prints, and returns the exit status: 0 when it was explained, whatever would happen; 1 when it cannot be. */
 export async function explainMain(order: ExplainOrder, env: Environment, terminal: Terminal): Promise<number> {
@@ -48,6 +50,8 @@ export async function explainMain(order: ExplainOrder, env: Environment, termina
   if (typeof message === "string") return fail(message);
   const asked = orderOf(order, message);
   if (typeof asked === "string") return fail(asked);
+  const unrecordable = order.record === null ? null : unrecordableBy(order.record, order, message);
+  if (unrecordable !== null) return fail(unrecordable);
   const read = readOffline(order.config, env);
   if ("faults" in read) {
     for (const fault of read.faults) terminal.err(`${safeLine(fault)}\n`);
@@ -56,16 +60,34 @@ export async function explainMain(order: ExplainOrder, env: Environment, termina
   try {
     const explained = await explainBy(asked, message, { config: read.config, env, programs: order.programs });
     if (typeof explained === "string") return fail(explained);
-    const { explanation, unknown } = explained;
+    const { explanation, unknown, unread } = explained;
     if (order.record !== null) {
-      const letter = formatLetter({ ...explained.letter, message }, explanation.results);
-      Deno.writeFileSync(order.record, letter, { createNew: true });
+      if (unread.length > 0) return fail(`${order.record} is not written, since it is not known ${unread[0]}`);
+      const wrong = write(order.record, formatLetter({ ...explained.letter, message }, explanation.results));
+      if (wrong !== null) return fail(wrong);
     }
-    print(explanation, unknown, order, terminal);
+    print(explanation, [...unknown, ...unread], order, terminal);
     return 0;
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return fail(`${order.record} is there already: name another file`);
     return fail(error instanceof Error && error.constructor === Error ? error.message : systemReason(error));
+  }
+}
+
+/** Why smtpd would not read what is recorded so, or would find something else at once; null for neither. */
+function unrecordableBy(file: string, { programs }: ExplainOrder, message: Uint8Array): string | null {
+  if (!file.endsWith(".eml")) return `${file} has to end in .eml, or smtpd -n --expect does not read it`;
+  if (programs) return "--record and --programs exclude each other: smtpd -n --expect asks no programs";
+  return isLetter(message) ? "the message has lines X-Expect in front: it is recorded already" : null;
+}
+
+/** Returns why it cannot be written, or null. */
+function write(file: string, octets: Uint8Array): string | null {
+  try {
+    Deno.writeFileSync(file, octets, { createNew: true });
+    return null;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return `${file} is there already: name another file`;
+    return `${file} cannot be written: ${systemReason(error)}`;
   }
 }
 
@@ -97,6 +119,8 @@ function print(
 interface Explained {
   readonly explanation: Explanation;
   readonly unknown: readonly string[];
+  /** What becomes of some mail is not known, since this process may not read it. */
+  readonly unread: readonly string[];
   readonly letter: { readonly order: Order; readonly at: number; readonly dns: readonly DnsRecording[] };
 }
 
@@ -110,8 +134,8 @@ async function explainBy(
     readonly programs: boolean;
   },
 ): Promise<Explained | string> {
-  const { settings, unknown: unread } = await offlineSettings(config, env);
-  const unknown = [...unread];
+  const { settings, unknown } = await offlineSettings(config, env);
+  const unread: string[] = [];
   const envelope = envelopeOf(order, settings.smtp);
   if (typeof envelope === "string") return envelope;
   const resolver = new Resolver(settings.lookup.resolver);
@@ -119,7 +143,7 @@ async function explainBy(
   let name: PeerName | null = order.peerName;
   const programs: RunningPrograms | null = asksPrograms ? await startPrograms(settings.filter, notes) : null;
   const machine = {
-    ...offlineMachine((text) => unknown.push(text)),
+    ...offlineMachine((text) => unread.push(text)),
     ...programs === null ? {} : { askProgram: programs.askProgram },
   };
   const front = new Front(withoutDelay(settings), {
@@ -136,7 +160,8 @@ async function explainBy(
     const explanation = await explain(envelope, message, { config, front, programs: asksPrograms, behind });
     return {
       explanation,
-      unknown: [...new Set(unknown)],
+      unknown,
+      unread: [...new Set(unread)],
       letter: { order: { ...order, peerName: name, helo: envelope.helo }, at, dns },
     };
   } finally {
@@ -152,9 +177,7 @@ function orderOf(order: ExplainOrder, message: Uint8Array): Order | string {
   if (recipients.length > MAX_ORDERED_RECIPIENTS) return `more than ${MAX_ORDERED_RECIPIENTS} recipients`;
   const bare = (address: string) => address.replace(/^<(.*)>$/s, "$1");
   const sender = bare(order.sender ?? fromOf(message));
-  const wrong = [sender, ...recipients.map(bare), peer, peerName, helo, login].find((one) =>
-    UNSENDABLE.test(one ?? "")
-  );
+  const wrong = [sender, ...recipients.map(bare), peer, peerName, helo, login].find((one) => isUnsendable(one ?? ""));
   if (wrong !== undefined) return `"${wrong}" has characters that cannot be sent`;
   return {
     listener: order.listener,
@@ -166,6 +189,10 @@ function orderOf(order: ExplainOrder, message: Uint8Array): Order | string {
     sender,
     recipients: recipients.map(bare),
   };
+}
+
+function isUnsendable(text: string): boolean {
+  return UNSENDABLE_IN_QUOTES.test(text) || UNSENDABLE.test(text.replace(QUOTED, ""));
 }
 
 /** The address of the first From of a message; "" for none. */
