@@ -4,6 +4,7 @@
  */
 
 import type { RecordedEvent } from "../events/mod.ts";
+import { Recent } from "./recent.ts";
 
 /** Sessions that are remembered, those of clients and those to other hosts; the oldest goes first. */
 const MAX_SESSIONS = 20_000;
@@ -54,8 +55,10 @@ const WRONG = new Set(["smtp-failed-command", "smtp-bad-input"]);
 
 export class Assembler {
   readonly #assign: Assign;
-  readonly #clients = new Map<string, Client>();
-  readonly #connections = new Map<string, Connection>();
+  readonly #clients = new Recent<Client>(MAX_SESSIONS, (session, { common, current, wrong }) => {
+    if (wrong) this.#assign({ message: "", session, begins: true }, [...common, ...current]);
+  });
+  readonly #connections = new Recent<Connection>(MAX_SESSIONS);
 
   constructor(assign: Assign) {
     this.#assign = assign;
@@ -130,11 +133,6 @@ export class Assembler {
     if (known !== undefined) return known;
     const client: Client = { common: [], current: [], message: "", wrong: false };
     this.#clients.set(session, client);
-    if (this.#clients.size > MAX_SESSIONS) {
-      const [oldest, { common, current, wrong }] = this.#clients.entries().next().value!;
-      this.#clients.delete(oldest);
-      if (wrong) this.#assign({ message: "", session: oldest, begins: true }, [...common, ...current]);
-    }
     return client;
   }
 
@@ -143,7 +141,6 @@ export class Assembler {
     if (connection === undefined) {
       connection = { common: [], message: "" };
       this.#connections.set(session, connection);
-      if (this.#connections.size > MAX_SESSIONS) this.#connections.delete(this.#connections.keys().next().value!);
     }
     if (connection.common.length < MAX_COMMON_LINES) connection.common.push(line);
   }

@@ -1,7 +1,7 @@
 /** An event as control sends it: a line of JSON, and behind a tab its detail, which no isolate has looked into before this one. Pure. */
 
 import type { RecordedEvent } from "../events/mod.ts";
-import { unpacked } from "../protocol/event_details.ts";
+import { detailFault } from "../protocol/event_details.ts";
 import type { Line } from "./assembler.ts";
 import { parseLine } from "./store.ts";
 
@@ -12,9 +12,24 @@ export function receivedLine(text: string): Line | string {
   const recorded = parseLine(head);
   if (recorded === null) return "it is no event";
   if (tab < 0) return { text, recorded };
-  const detail = text.slice(tab + 1);
-  const event = unpacked({ ...recorded.event, detail } as unknown as RecordedEvent["event"]);
-  if (typeof event === "string") return event;
+  const said = text.slice(tab + 1);
+  let detail: unknown;
+  try {
+    detail = JSON.parse(said);
+  } catch {
+    return `${recorded.event.type}: detail is no JSON`;
+  }
   if (!head.endsWith("}}")) return "it is no event";
-  return { text: `${head.slice(0, -2)},"detail":${detail}}}`, recorded: { ...recorded, event } };
+  (recorded.event as { detail?: unknown }).detail = detail;
+  return { text: `${head.slice(0, -2)},"detail":${said}}}`, recorded };
+}
+
+/**
+ * Returns the event as it is told: without a detail that is not as it must be. That is looked at when a story is read, since few are: what is made of an event when it
+ * is stored takes it as it comes.
+ */
+export function soundEvent(recorded: RecordedEvent): RecordedEvent {
+  const { detail, ...event } = recorded.event as RecordedEvent["event"] & { readonly detail?: unknown };
+  if (detail === undefined || detailFault(event.type, detail) === null) return recorded;
+  return { ...recorded, event: event as RecordedEvent["event"] };
 }

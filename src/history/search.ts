@@ -6,6 +6,7 @@ import { MAX_STORY_EVENTS } from "../protocol/history.ts";
 import { type Condition, conditionsOf, type Lead } from "./condition.ts";
 import { fieldHash, type FieldKey } from "./fields.ts";
 import { MAX_ROWS } from "./postings.ts";
+import { soundEvent } from "./received_line.ts";
 import type { Segment } from "./segment.ts";
 import { type HistoryStore, type KnownSegment, parseLine, summaryOf } from "./store.ts";
 
@@ -134,7 +135,7 @@ export function story(
   const events = [...lines].flatMap((line) => parseLine(line) ?? [])
     .filter(({ event }) => (event.type as string === "dialogue") === dialogues)
     .sort((a, b) => a.at - b.at);
-  return { events: events.slice(0, MAX_STORY_EVENTS), truncated: events.length > MAX_STORY_EVENTS };
+  return { events: events.slice(0, MAX_STORY_EVENTS).map(soundEvent), truncated: events.length > MAX_STORY_EVENTS };
 }
 
 function linesOf(store: HistoryStore, id: string): string[] {

@@ -161,13 +161,18 @@ type Detailed = Extract<Event, { readonly detail?: unknown }>;
 export function unpacked<E extends Event>(event: E): E | string {
   const { detail, type } = event as { readonly detail?: unknown; readonly type: string };
   if (detail === undefined) return event;
-  if (!Object.hasOwn(DETAILS, type)) return `${type}: it has no detail`;
   let value: unknown;
   try {
     value = JSON.parse(detail as string);
   } catch {
     return `${type}: detail is no JSON`;
   }
-  const fault = DETAILS[type as Detailed["type"]](value);
-  return fault === null ? { ...event, detail: value } : `${type}: ${inside("detail", fault)}`;
+  return detailFault(type, value) ?? { ...event, detail: value };
+}
+
+/** Returns what is wrong with the detail of an event of this type; null when it is as it must be. */
+export function detailFault(type: string, detail: unknown): string | null {
+  if (!Object.hasOwn(DETAILS, type)) return `${type}: it has no detail`;
+  const fault = DETAILS[type as Detailed["type"]](detail);
+  return fault === null ? null : `${type}: ${inside("detail", fault)}`;
 }
