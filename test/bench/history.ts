@@ -1,6 +1,7 @@
 /**
- * How long look-ups in the history take: `scripts/bench history [--messages N] [--distinct N] [--folder FOLDER] [--keep]`. Makes a store of N messages with the store's own
- * code, 10,000,000 without the option, and looks in it for each key: cold, with the files opened anew and, as root, the system's cache of them dropped, and warm.
+ * How long look-ups in the history take: `scripts/bench history [--messages N] [--distinct N] [--folder FOLDER] [--keep] [--drop-caches]`. Makes a store of N messages with the store's own
+ * code, 10,000,000 without the option, and looks in it for each key: with the files opened anew, and warm. `--drop-caches`, as root, drops the system's caches before the former, those of
+ * all else on the machine too.
  * With `--distinct` it makes so many, and copies their segments until there are as many as there should be: that takes a part of the time, and a look-up finds
  * each message in every copy.
  */
@@ -19,7 +20,8 @@ const COLD = 20, WARM = 200;
 const BATCH = 1_000;
 const MAX_MESSAGES = 100_000_000;
 
-const usage = "usage: scripts/bench history [--messages NUMBER] [--distinct NUMBER] [--folder FOLDER] [--keep]";
+const usage =
+  "usage: scripts/bench history [--messages NUMBER] [--distinct NUMBER] [--folder FOLDER] [--keep] [--drop-caches]";
 function fail(text: string): never {
   console.error(text);
   Deno.exit(1);
@@ -31,7 +33,7 @@ function readOptions() {
       args: Deno.args,
       options: {
         ...{ messages: { type: "string" }, distinct: { type: "string" }, folder: { type: "string" } },
-        keep: { type: "boolean" },
+        ...{ keep: { type: "boolean" }, "drop-caches": { type: "boolean" } },
       },
     });
     const messages = Number(values.messages ?? 10_000_000), distinct = Number(values.distinct ?? messages);
@@ -41,13 +43,19 @@ function readOptions() {
     if (!Number.isSafeInteger(messages) || messages < 1_000 || messages > MAX_MESSAGES) {
       fail(`--messages takes a number from 1000 to ${MAX_MESSAGES}`);
     }
-    return { messages, distinct, folder: values.folder ?? "/tmp", keep: values.keep === true };
+    return {
+      messages,
+      distinct,
+      folder: values.folder ?? "/tmp",
+      keep: values.keep === true,
+      drops: values["drop-caches"] === true,
+    };
   } catch (error) {
     fail(`${(error as Error).message}\n${usage}`);
   }
 }
 
-const { messages, distinct: count, folder: parent, keep } = readOptions();
+const { messages, distinct: count, folder: parent, keep, drops } = readOptions();
 const folder = await Deno.makeTempDir({ dir: parent, prefix: "vaultpost-history-" });
 const path = join(folder, "history");
 const now = Date.now();
@@ -167,7 +175,7 @@ try {
     const cold: number[] = [];
     let dropped = true;
     for (let sample = 0; sample < COLD; sample++) {
-      dropped = await dropCaches();
+      dropped = drops && await dropCaches();
       const store = openStore();
       cold.push(ask(store, key, sample));
       store.close();
