@@ -50,6 +50,10 @@ interface Connection {
 
 /** Events of a client's connection, which concern all that comes over it. */
 const OF_CONNECTION = new Set(["smtp-connected", "smtp-tls", "smtp-cert-check", "smtp-authentication"]);
+/** What is said of a notice before it is on stable storage, and while nothing else is known of its id. */
+const OF_UNWRITTEN_NOTICE = new Set(["queue-signed", "queue-unsigned"]);
+/** Notices that wait to be written, and lines of one. */
+const MAX_UNWRITTEN_NOTICES = 1_000, MAX_NOTICE_LINES = 20;
 /** Events for which a session is remembered that brought no message. */
 const WRONG = new Set(["smtp-failed-command", "smtp-bad-input"]);
 
@@ -59,6 +63,8 @@ export class Assembler {
     if (wrong) this.#assign({ message: "", session, begins: true }, [...common, ...current]);
   });
   readonly #connections = new Recent<Connection>(MAX_SESSIONS);
+  /** Lines of notices that are not written yet, by their ids. */
+  readonly #notices = new Recent<Line[]>(MAX_UNWRITTEN_NOTICES);
 
   constructor(assign: Assign) {
     this.#assign = assign;
@@ -74,10 +80,26 @@ export class Assembler {
       return this.#ofClient(line, { session, message });
     }
     if (message === "") return session === "" ? undefined : this.#ofConnection(session, line);
+    if (OF_UNWRITTEN_NOTICE.has(type)) return this.#ofNotice(message, line);
     const common = session === "" ? [] : this.#commonFor(session, message);
     this.#assign({ message, session: "", begins: false }, [...common, line]);
     // The notice is a message of its own, which begins with this.
-    if (typeof fields.dsn === "string") this.#assign({ message: fields.dsn, session: "", begins: true }, [line]);
+    if (typeof fields.dsn === "string") {
+      this.#assign({ message: fields.dsn, session: "", begins: true }, [...this.#takeNotice(fields.dsn), line]);
+    }
+  }
+
+  /** It may come to nothing: a notice that cannot be signed now is written later, under another id. */
+  #ofNotice(message: string, line: Line): void {
+    const lines = this.#notices.get(message) ?? [];
+    if (lines.length < MAX_NOTICE_LINES) lines.push(line);
+    this.#notices.set(message, lines);
+  }
+
+  #takeNotice(message: string): readonly Line[] {
+    const lines = this.#notices.get(message) ?? [];
+    this.#notices.delete(message);
+    return lines;
   }
 
   /** Lines of sessions that go on and have said something that has no message yet, for questions about them. */

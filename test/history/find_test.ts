@@ -233,6 +233,23 @@ Deno.test("a notice is a message of its own, and the same id later another messa
   });
 });
 
+Deno.test("a notice that was signed before it was written is one message, and no refusal", async () => {
+  await withHistory((history) => {
+    const written = {
+      ...{ type: "queue-dsn-written", message: made.id(1), requests: [], kind: "failed", rcpts: [], dsn: made.id(7) },
+      ...{ to: { local: "bob", domain: "example.net" }, bytes: 9, envelopes: [{ id: made.envelope(7) }] },
+    };
+    history.report({ type: "queue-signed", message: made.id(7), domain: "example.org", selectors: ["s"] });
+    history.report({ type: "queue-unsigned", message: made.id(8), deferred: true, reason: "nobody answers" });
+    deepEqual(history.ids({}), []);
+    history.report(made.accepted(1), written);
+    history.report(made.attempt(7, "ok", "Ok (250 taken)", { to: "bob@example.net" }));
+    deepEqual(history.find({ id: made.id(7) }).map(({ outcome }) => outcome), ["relayed"]);
+    deepEqual(history.story(made.id(7)), ["queue-signed", "queue-dsn-written", "delivery"]);
+    deepEqual(history.ids({ outcome: "refused" }), []);
+  });
+});
+
 Deno.test("a listing goes on where it ended, stops when its time is over, and says so", async () => {
   await withHistory((history) => {
     for (let number = 1; number <= 40; number++) history.report(made.accepted(number));

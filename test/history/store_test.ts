@@ -57,7 +57,7 @@ Deno.test("all files together are no larger than they may be: the oldest go firs
     for (let number = 1; number <= 3000; number += 100) {
       const events = Array.from({ length: 100 }, (_, at) => [
         made.accepted(number + at),
-        { type: "queue-unsigned", message: made.id(number + at), deferred: false, reason: noise() },
+        { type: "queue-expire", envelope: made.envelope(number + at), stat: noise() },
       ]);
       history.report(...events.flat());
       const used = [...Deno.readDirSync(history.folder)]
