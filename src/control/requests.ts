@@ -270,7 +270,9 @@ export class ControlRequests {
       }
       case "pause":
       case "resume":
-        this.#acted(by, { act: request.do, what: request.what });
+        if (this.#paused[request.what] !== (request.do === "pause")) {
+          this.#acted(by, { act: request.do, what: request.what });
+        }
         return yield await this.#setPaused(request.what, { paused: request.do === "pause" });
       case "resume-route": {
         const { lines: [error] } = await this.#relay.ask<"shown">({ type: "resume-route", route: request.route });
@@ -363,8 +365,12 @@ export class ControlRequests {
     }
   }
 
-  /** Reports what was done. Of smtpctl that is a part of the story of a message, and of nothing else. */
+  /**
+   * Reports what was done; nothing where it has changed no envelope: an id that is not there is none of a message. Of smtpctl that is a part of the
+   * story of a message, and of nothing else.
+   */
   #acted(by: string, act: Omit<AdminActEvent, "type" | "by">): void {
+    if (act.count === 0) return;
     this.#isolate.emit({ type: "admin-act", by, ...act });
   }
 

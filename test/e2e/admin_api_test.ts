@@ -169,6 +169,18 @@ match from any for any action "out"
       await daemon.logged(new RegExp(`^admin: admin:ops remove evpid=${second} envelopes=1$`));
       await daemon.logged(/^admin: admin:ops pause mta$/);
       assert.match(await smtpctl(daemon, "admin", "tokens"), /^ops\|write\|[^|]+\|never expires\|20/m);
+      // What changes nothing has not happened: it makes no message of an id that nobody has.
+      assert.equal((await act("POST", "queue/0123456789abcdef/retry", write)).status, 404);
+      assert.deepEqual((await look(open, "GET", "messages?id=01234567")).json.items, []);
+      const acts = daemon.log.filter((line) => line.startsWith("admin: admin:ops "));
+      assert.deepEqual(acts.map((line) => line.split(" ")[2]), [
+        "hold",
+        "release",
+        "retry",
+        "remove",
+        "pause",
+        "resume",
+      ]);
     });
 
     await t.step("a login, events while it lasts, and its end when the token is revoked", async () => {

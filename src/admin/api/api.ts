@@ -338,7 +338,10 @@ function notValid(
   });
 }
 
+/** The reason as a sentence. An id at its begin stays as it is. */
 function sentence(reason: string): string {
-  const text = reason === "" ? "It was not done" : reason.charAt(0).toUpperCase() + reason.slice(1);
+  const text = reason === ""
+    ? "It was not done"
+    : reason.replace(/^(?![0-9a-f]{8,}\b)[a-z]/, (first) => first.toUpperCase());
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
