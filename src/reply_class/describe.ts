@@ -111,7 +111,7 @@ const TEXTS: Readonly<Record<ReplyClass, Texts>> = {
     what: ({ rcpt, host }) => `The message to ${rcpt} could not be brought to ${host} because no connection worked.`,
     sender: "Check the part of the address behind the @, or send the message again later.",
     operator:
-      "See whether other destinations are reached; `smtpctl show hosts` has the last failure of each, and port 25 may be blocked.",
+      "See whether other destinations are reached; `smtpctl show hoststats` has the last answer of each, and port 25 may be blocked.",
   },
   tls: {
     what: ({ rcpt, host }) =>

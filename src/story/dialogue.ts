@@ -19,14 +19,17 @@ export function dialoguesOf(events: readonly RecordedEvent[]): Dialogue[] {
   });
 }
 
-/** As text: a heading for each session, then what was said, `C:` by the client and `S:` by the server, with the seconds since the session began. */
-export function dialogueLines(dialogues: readonly Dialogue[]): string[] {
+/**
+ * As text: a heading for each session, with its end as `timeOf` writes it; then what was said, `C:` by the client and `S:` by the server, with the
+ * seconds since the session began.
+ */
+export function dialogueLines(dialogues: readonly Dialogue[], timeOf: (ms: number) => string): string[] {
   return dialogues.flatMap(({ session, side, at, before, lines }, index) => {
     const who = side === "in" ? "of a client with this host" : "of this host with another";
     const lost = `  (${before} earlier ${before === 1 ? "line is" : "lines are"} not kept)`;
     return [
       ...index === 0 ? [] : [""],
-      `Session ${session}, ${who}, until ${new Date(at).toISOString()}:`,
+      `Session ${session}, ${who}, until ${timeOf(at)}:`,
       ...before > 0 ? [lost] : [],
       ...lines.map(({ ms, from, text }) =>
         `  ${(ms / 1000).toFixed(3).padStart(8)} ${from === "client" ? "C" : "S"}: ${text}`

@@ -165,7 +165,7 @@ function dsnLine(event: Extract<RecordedEvent["event"], { type: "queue-dsn-writt
 
 function refusalLine(event: Extract<RecordedEvent["event"], { type: "smtp-failed-command" | "smtp-bad-input" }>): Line {
   const { reply, detail } = event;
-  const command = event.type === "smtp-bad-input" ? "What is no command" : event.command;
+  const command = event.type === "smtp-bad-input" ? "The input of the client" : event.command;
   const what = command === "" ? "The connection" : replyOf(command);
   const more: string[] = [];
   if (detail !== undefined) {

@@ -196,7 +196,7 @@ function ofSession(known: Known): Headline {
 /** `Refused with 550 5.1.1 …: RCPT TO:<bob@example.org> from client.example.com (192.0.2.9)`. */
 function refusalSentence({ event }: Refusal, known: Known): string {
   const command = event.type === "smtp-failed-command" ? event.command : "";
-  const what = command === "" ? "the connection" : replyOf(command);
+  const what = event.type === "smtp-bad-input" ? "the input" : command === "" ? "the connection" : replyOf(command);
   const sender = event.detail?.sender;
   const from = sender === undefined || /^MAIL/i.test(command)
     ? ""

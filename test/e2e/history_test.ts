@@ -309,7 +309,7 @@ async function tests(
     assert.match(listed.stdout, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}[0-9a-f]{8,16} +\S+ → \S+ .*\n$/);
     assert.match(
       listed.stderr,
-      /^smtpctl: there are more than these 1: --limit 4 shows more, the same with --before \S+ goes on\n$/,
+      /^smtpctl: there are more than this one: --limit 4 shows more, the same with --before \S+ goes on\n$/,
     );
     const none = await smtpctl("find", "nosuch@example.com");
     assert.deepEqual([none.code, none.stdout], [1, ""]);

@@ -101,7 +101,7 @@ export function readOptions(
     if (option.value === undefined && value !== null) return { wrong: `${name} takes no argument` };
     if (option.value !== undefined && option.optional !== true && value === null) value = args[++at] ?? null;
     if (option.value !== undefined && option.optional !== true && (value === null || value === "")) {
-      return { wrong: `${name} needs an argument: ${option.about}` };
+      return { wrong: `${name} needs an argument: ${option.about.replace(/\.$/, "")}` };
     }
     const values = given.get(name);
     if (values !== undefined && option.repeated !== true) return { wrong: `${name} is given twice` };

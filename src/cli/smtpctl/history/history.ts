@@ -81,7 +81,7 @@ function moreText({ limit }: FindOrder, found: readonly FoundMessage[], end: Sea
   if (end.stopped) return `the search took too long and has ended at ${timeOf(found.at(-1)!.at)}: ${on}`;
   const more = Math.min(MAX_FOUND_MESSAGES, limit * 4);
   const wider = more > limit ? `--limit ${more} shows more, ` : "";
-  return `there are more than these ${found.length}: ${wider}${on}`;
+  return `there are more than ${found.length === 1 ? "this one" : `these ${found.length}`}: ${wider}${on}`;
 }
 
 /** Prints the story, and returns the exit status: 1 when nothing is known. */
@@ -109,7 +109,7 @@ export async function storyMain(
     terminal.out(`${safeJson({ ...storyRecord(story), ...dialogue ? { dialogue: said.map(dialogueRecord) } : {} })}\n`);
   } else if (dialogue) {
     const lines = said.length > 0
-      ? dialogueLines(said)
+      ? dialogueLines(said, timeOf)
       : ["No dialogue is kept: that of sessions that went well is not."];
     terminal.out(`\n${lines.map(safeLine).join("\n")}\n`);
   }
