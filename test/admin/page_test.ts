@@ -103,6 +103,7 @@ for (const size of SIZES) {
         await show(view);
         const [width, most] = await page.evaluate(browser.widths);
         ok(width! <= most!, `${view} is ${width} wide`);
+        deepEqual(await page.evaluate(browser.squeezed), [], view);
       }
       await show("#/");
       fake.emit("message", {

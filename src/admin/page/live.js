@@ -46,6 +46,7 @@ export function tryNow() {
 function stop() {
   source?.close();
   source = null;
+  triedEventsAt = 0;
   clearTimeout(timer);
   clearTimeout(silence);
   setLink("off");

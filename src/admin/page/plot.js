@@ -169,8 +169,8 @@ function pathOf(bins, of, x, y) {
     if (value === null) return void (draws = false);
     const next = bins[at + 1]?.values[of] ?? null;
     path += `${draws ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
-    // One alone is a dot.
-    if (!draws && next === null) path += "h.01";
+    // One alone is a dash that is seen.
+    if (!draws && next === null) path += "m-3 0h6";
     draws = true;
   });
   return path;

@@ -55,3 +55,9 @@ export const focus = () => {
 export const theme = () => document.documentElement.dataset.theme ?? "system";
 
 export const rememberedTheme = () => localStorage.getItem("theme");
+
+/** Texts of lists that stand in a column of a few letters, or are cut although their cell has room beside them. */
+export const squeezed = () =>
+  [...document.querySelectorAll(".list .clamp > bdi")]
+    .filter((one) => one.textContent.length > 20 && one.getBoundingClientRect().width < 150)
+    .map((one) => one.textContent.slice(0, 40));

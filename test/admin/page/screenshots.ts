@@ -80,7 +80,15 @@ const SCENES: readonly Scene[] = [
     },
   },
   { name: "envelope", fragment: "#/queue/5f3a1b00001c0000" },
-  { name: "lanes", fragment: "#/lanes", before: ({ fake }) => void fake.options.paused.push("mta") },
+  {
+    name: "lanes",
+    fragment: "#/lanes",
+    before: ({ fake }) => void fake.options.paused.push("mta"),
+    after: async ({ page, fake }) => {
+      fake.emit("overview", fake.overview());
+      await page.waitForSelector('.switches:has-text("Resume")');
+    },
+  },
   { name: "sessions", fragment: "#/sessions" },
   { name: "health", fragment: "#/health" },
   { name: "walls", fragment: "#/walls" },
@@ -124,12 +132,15 @@ const SCENES: readonly Scene[] = [
   },
 ];
 
+/** Pixels of a picture that is looked at. */
+const MOST_HEIGHT = 1800;
+
 /** Those that documents show: which view at which width in which theme. */
 const SHOWN: ReadonlySet<string> = new Set([
   "overview-1280-light",
   "overview-360-dark",
-  "story-1280-dark",
-  "queue-768-light",
+  "story-768-light",
+  "queue-768-dark",
 ]);
 
 async function make(
@@ -148,7 +159,11 @@ async function make(
     await scene.after?.(tab);
     await tab.page.evaluate("document.fonts.ready");
     await tab.page.waitForTimeout(150);
-    await tab.page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
+    const whole = Number(await tab.page.evaluate("document.documentElement.scrollHeight"));
+    await tab.page.setViewportSize({ width: size[0], height: Math.min(MOST_HEIGHT, Math.max(size[1], whole)) });
+    await tab.page.waitForTimeout(100);
+    await tab.page.screenshot({ path: `${folder}/${name}.png` });
+    await tab.page.setViewportSize({ width: size[0], height: size[1] });
     if (SHOWN.has(name)) await tab.page.screenshot({ path: `${IMAGES}admin-${name}.png` });
   }, { theme, size, mayFail: /./ });
 }

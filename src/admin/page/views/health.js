@@ -28,7 +28,7 @@ export const health = {
         columns: [
           {
             label: "Name",
-            class: "wide",
+            class: "wide title",
             cell: ({ name, names }) =>
               html`<b>${text(name, 255)}</b>${
                 names.filter((one) => one !== name).map((one) =>
@@ -38,7 +38,7 @@ export const health = {
                 )
               }`,
           },
-          { label: "State", class: "tight", cell: validity },
+          { label: "State", class: "tight bare", cell: validity },
           { label: "Good until", class: "tight", cell: ({ notAfter }) => notAfter === null ? "–" : day(notAfter) },
           {
             label: "From",

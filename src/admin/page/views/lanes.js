@@ -35,7 +35,7 @@ export const lanes = {
         columns: [
           {
             label: "Lane",
-            class: "wide",
+            class: "wide title",
             cell: ({ agent, action, name }) =>
               html`
                 <a data-row href=${agent === "mta"
@@ -44,7 +44,7 @@ export const lanes = {
                 <span class="soft">${AGENT_WORDS[agent] ?? agent}, action ${harmless(action, 80)}</span>
               `,
           },
-          { label: "State", class: "tight", cell: (lane) => chip(...standing(lane)) },
+          { label: "State", class: "tight bare", cell: (lane) => chip(...standing(lane)) },
           { label: "Why", class: "wide", cell: ({ reason }) => text(reason, 400) },
           { label: "Envelopes", class: "number tight", cell: ({ envelopes }) => number(envelopes) },
           {
@@ -64,7 +64,7 @@ export const lanes = {
           columns: [
             {
               label: "Host",
-              class: "wide",
+              class: "wide title",
               cell: ({ name, address }) =>
                 html`${text(name || address, 255)} <code class="id">${harmless(address, 60)}</code>`,
             },

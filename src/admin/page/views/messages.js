@@ -50,19 +50,20 @@ export const messages = {
         rows: items,
         key: ({ id }) => id,
         columns: [
-          { label: "When", class: "tight", cell: ({ lastAt }) => time(lastAt) },
+          { label: "When", class: "tight bare", cell: ({ lastAt }) => time(lastAt) },
           {
             label: "Outcome",
-            class: "tight",
+            class: "tight bare",
             cell: ({ outcome }) => chip(OUTCOME_LEVELS[outcome] ?? "quiet", outcome),
           },
           {
             label: "Message",
-            class: "wide",
-            cell: ({ id, from, to, rcpts }) =>
+            class: "wide title",
+            // A session that was refused before there was a sender has the client, as in smtpctl find.
+            cell: ({ id, from, to, rcpts, peer }) =>
               html`<a data-row href=${hrefOf("messages", id)}><bdi>${
-                from === null ? "nobody" : address(from, LISTED_CHARS)
-              }</bdi> → <bdi>${harmless(to[0] ?? "nobody", LISTED_CHARS)}</bdi></a>${
+                from === null ? `[${harmless(peer ?? "?", LISTED_CHARS)}]` : address(from, LISTED_CHARS)
+              }</bdi> → <bdi>${harmless(to[0] ?? "?", LISTED_CHARS)}</bdi></a>${
                 rcpts > 1
                   ? html`
                     <span class="soft">and ${counted(rcpts - 1, "more", "more")}</span>
@@ -74,7 +75,7 @@ export const messages = {
           {
             label: "Size",
             class: "number tight",
-            cell: ({ bytes: size }) => size === null || size === undefined ? "–" : bytes(size),
+            cell: ({ bytes: size }) => size > 0 ? bytes(size) : "–",
           },
         ],
       })}
@@ -108,15 +109,24 @@ function filters({ query }) {
     location.hash = hrefOf("messages", null, words);
   };
   const value = (name) => query.get(name) ?? "";
+  // Where it is narrow the fields are folded, unless one is used.
+  const isWhole = state.local.isWhole ?? FIELDS.some(([name]) => query.has(name));
+  const unfold = () => {
+    state.local.isWhole = !isWhole;
+    changed();
+  };
   return html`
-    <form class="filters" aria-label="Search in messages" @submit=${go}>
+    <form class="filters ${isWhole ? "whole" : ""}" aria-label="Search in messages" @submit=${go}>
       <label class="grow"><span>Words</span><input name="q" type="search" .value=${value(
         "q",
       )} maxlength="300" autocomplete="off" autocapitalize="off" spellcheck="false"></label>
       ${FIELDS.map(([name, label]) =>
-        html`<label><span>${label}</span><input name=${name} .value=${
-          value(name)
-        } maxlength="300" autocomplete="off" autocapitalize="off" spellcheck="false"></label>`
+        html`
+          <label
+            class="field"><span>${label}</span><input name=${name} .value=${value(
+              name,
+            )} maxlength="300" autocomplete="off" autocapitalize="off" spellcheck="false"></label>
+        `
       )}
       <label><span>Outcome</span>
         <select name="outcome" @change=${go}>
@@ -134,6 +144,9 @@ function filters({ query }) {
         </select>
       </label>
       <button class="primary">Search</button>
+      <button type="button" class="plain unfold" aria-expanded=${String(isWhole)} @click=${unfold}>${isWhole
+        ? "Fewer"
+        : "More"} fields</button>
     </form>
   `;
 }

@@ -75,7 +75,7 @@ function columns(envelopes) {
     { label: "Chosen", class: "choose", head: chooseAll(envelopes), cell: choose },
     {
       label: "Envelope",
-      class: "wide",
+      class: "wide title",
       cell: ({ envelope, sender, rcpt }) =>
         html`
           <a data-row data-envelope=${envelope} href=${hrefOf("queue", envelope)}><bdi>${address(
@@ -85,7 +85,7 @@ function columns(envelopes) {
           <code class="id">${harmless(envelope, 40)}</code>
         `,
     },
-    { label: "State", class: "tight", cell: standing },
+    { label: "State", class: "tight bare", cell: standing },
     { label: "Age", class: "number tight", cell: ({ createdAt }) => ago(createdAt) },
     { label: "Tries", class: "number tight", cell: ({ tries }) => number(tries) },
     { label: "Last error", class: "wide soft clamp", cell: ({ error }) => text(error ?? "", 400) },

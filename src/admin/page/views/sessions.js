@@ -31,7 +31,7 @@ export const sessions = {
           columns: [
             {
               label: "Client",
-              class: "wide",
+              class: "wide title",
               cell: ({ address, host, session }) =>
                 html`<a data-row href=${hrefOf("messages", session)}>${
                   text(host || address, 255)
@@ -39,7 +39,7 @@ export const sessions = {
             },
             {
               label: "TLS",
-              class: "tight",
+              class: "tight bare",
               cell: ({ tls }) =>
                 tls === null
                   ? chip("warn", "clear")
