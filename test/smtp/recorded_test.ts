@@ -296,3 +296,20 @@ Deno.test("a message that is sent behind a refused DATA is no part of a dialogue
   assert.ok(!all.includes("hush"), all);
   assert.match(shownOf(eventsOf(world, "dialogue")[0]!), /C: \*{8}\nS: 500 .*\nC: NOOP\nS: 250 .*\nC: QUIT/s);
 });
+
+const ENVELOPE = "EHLO a.example\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<bob@example.org>\r\n";
+for (
+  const [what, data] of [
+    ["a chunk that is longer than its client says", "BDAT 5\r\nSubject: hush\r\n\r\nhush\r\n"],
+    ["a line of the message that is a dot", "DATA\r\nSubject: x\r\n\r\n.\r\nhush hush\r\nhush\r\n"],
+  ] as const
+) {
+  Deno.test(`what stands behind ${what} is no part of a dialogue, nor of refusals`, async () => {
+    const world = recording();
+    const client = await world.connect();
+    await client.say(ENVELOPE + data + "NOOP\r\nQUIT\r\n");
+    const all = JSON.stringify(world.events);
+    assert.ok(!all.includes("hush"), all);
+    assert.match(shownOf(eventsOf(world, "dialogue")[0]!), /C: \*{8}\nS: 500 .*C: NOOP\nS: 250 .*C: QUIT/s);
+  });
+}

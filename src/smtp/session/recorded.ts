@@ -38,7 +38,7 @@ interface Recorded {
 /** Returns the step `done`, which `input` led to from the state `before`, as the history is to have it. */
 export function recorded({ facts, history }: Recorded, before: Session, input: Input, done: Step): Step {
   const refused = done.effects.some((effect) => effect.do === "emit");
-  const maySeeMail = seesMail(before, input, { refused });
+  const maySeeMail = seesMail(before, input);
   if (maySeeMail !== done.session.maySeeMail) done = { ...done, session: { ...done.session, maySeeMail } };
   if (!refused) return done;
   let { refusals } = done.session;
@@ -87,12 +87,14 @@ export function recorded({ facts, history }: Recorded, before: Session, input: I
   return { session: refusals === done.session.refusals ? done.session : { ...done.session, refusals }, effects };
 }
 
-/** Behind a refused DATA, what is no command may be the message of a client that did not wait for the reply (RFC 2920 §3.1 has it wait). */
-function seesMail({ maySeeMail }: Session, input: Input, { refused }: { readonly refused: boolean }): boolean {
+/**
+ * Behind DATA and BDAT, what is no command may be a part of the message: of a client that did not wait for the reply (RFC 2920 §3.1 has it wait), that did not
+ * stuff its dots, or counted its octets wrong.
+ */
+function seesMail({ maySeeMail }: Session, input: Input): boolean {
   if (input.on !== "command") return maySeeMail;
   const { verb } = input.command;
-  if (verb === "DATA") return refused;
-  return maySeeMail && (verb === "unknown" || verb === "malformed");
+  return verb === "DATA" || verb === "BDAT" || (maySeeMail && (verb === "unknown" || verb === "malformed"));
 }
 
 /** Puts `(ref …)` at the end of a reply of one line, within the length of RFC 5321 §4.5.3.1.5: what would be too long is cut in front of it. */

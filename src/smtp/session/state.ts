@@ -155,7 +155,7 @@ export interface Session {
   readonly nextSlot: number;
   /** Refusals so far; counted for the history only. */
   readonly refusals: number;
-  /** The history records, and DATA was refused just now: what looks like no command may be the message of a client that did not wait. */
+  /** The history records, and DATA or BDAT was the last command: what looks like none may be a part of the message. */
   readonly maySeeMail: boolean;
   /** The isolate stops: the session ends as soon as no transaction is open. */
   readonly stopping: boolean;
