@@ -10,6 +10,9 @@ import { outcomeOf, type TransactionResult } from "./results.ts";
 import { requireTlsObstacle } from "./prepare.ts";
 import { runTransaction, type Session, type Transaction } from "./transaction.ts";
 
+/** Shorter texts stand in replies without being the secret. */
+const MIN_MASKED_CHARS = 4;
+
 export interface ClientOptions extends ConnectOptions {
   /** LHLO instead of EHLO, and one reply for each recipient after the data (RFC 2033). */
   readonly lmtp?: boolean;
@@ -112,14 +115,17 @@ export class Client {
     const mechanisms = this.#capabilities.auth;
     if (this.#connection.tls === null) throw new ClientError("refused", "AUTH requires TLS");
     if (mechanisms === null) throw new ClientError("refused", "AUTH not advertised");
+    const plain = base64(`\0${user}\0${password}`);
+    this.#connection.mask([plain, base64(password), password].filter((secret) => secret.length >= MIN_MASKED_CHARS));
     if (mechanisms.includes("PLAIN")) {
-      const secret = base64(`\0${user}\0${password}`);
-      return expect(await this.command(`AUTH PLAIN ${secret}`, "AUTH PLAIN ********"), 235);
+      expect(await this.command(`AUTH PLAIN ${plain}`, "AUTH PLAIN ********"), 235);
+    } else {
+      if (!mechanisms.includes("LOGIN")) throw new ClientError("refused", "no supported AUTH method");
+      expect(await this.command("AUTH LOGIN"), 334);
+      expect(await this.command(base64(user), "********"), 334);
+      expect(await this.command(base64(password), "********"), 235);
     }
-    if (!mechanisms.includes("LOGIN")) throw new ClientError("refused", "no supported AUTH method");
-    expect(await this.command("AUTH LOGIN"), 334);
-    expect(await this.command(base64(user), "********"), 334);
-    expect(await this.command(base64(password), "********"), 235);
+    this.#connection.mask([]);
   }
 
   /** Sends one message. Never rejects. One at a time. */

@@ -126,6 +126,7 @@ export class Connection {
   readonly #clock: Pick<Clock, "steady" | "after">;
   readonly #observers: Pick<ConnectOptions, "trace" | "count" | "witness" | "recorder">;
   readonly #replies: ReplyReader = new ReplyReader();
+  #secrets: readonly string[] = [];
   #group: Group | null = null;
   #failure: ClientError | null = null;
   #writing = 0;
@@ -193,6 +194,11 @@ export class Connection {
       if (bytes !== null) this.#write(bytes);
       this.#watch();
     });
+  }
+
+  /** Texts that replies must not bring back to logs and bounces from now on: a server may repeat what it refuses. */
+  mask(secrets: readonly string[]): void {
+    this.#secrets = secrets;
   }
 
   /** The server has answered while `send` is still sending what it answers. */
@@ -280,6 +286,9 @@ export class Connection {
     const replies = group?.replies ?? [];
     const before = replies.length;
     const error = this.#replies.push(bytes, replies);
+    if (this.#secrets.length > 0) {
+      for (let at = before; at < replies.length; at++) replies[at] = masked(replies[at]!, this.#secrets);
+    }
     const { trace, witness, recorder } = this.#observers;
     if (recorder !== undefined) { for (const reply of replies.slice(before)) recorder.answered(reply); }
     if (witness !== undefined) { for (const reply of replies.slice(before)) witness.answered(reply); }
@@ -369,4 +378,9 @@ export class Connection {
 
 function ioError(error: NodeJS.ErrnoException): string {
   return error.code === "ECONNRESET" ? "Connection reset by peer" : `IO Error: ${systemReason(error)}`;
+}
+
+function masked({ code, text, lines }: Reply, secrets: readonly string[]): Reply {
+  const clean = (line: string) => secrets.reduce((rest, secret) => rest.replaceAll(secret, "********"), line);
+  return { code, text: clean(text), lines: lines.map(clean) };
 }

@@ -69,6 +69,12 @@ const refused = [
     code: "7.8",
   },
   {
+    name: "repeats the login that it refuses",
+    script: guarded("PLAIN", { reply: (line) => line.startsWith("AUTH") ? `535 5.7.8 no: ${line} pa:ss` : undefined }),
+    reason: "535 5.7.8 no: AUTH PLAIN ******** ********",
+    code: "7.8",
+  },
+  {
     name: "has no TLS",
     script: { keywords: ["AUTH PLAIN"] },
     reason: "TLS required but not supported by remote host",
@@ -92,6 +98,8 @@ for (const { name, script, reason, code } of refused) {
       const reasons = world.events.flatMap((event) => event.type === "relay-error" ? [event.reason] : []);
       assert.deepEqual(reasons, [reason]);
       assert.match((await world.show("routes"))[0]!, / penalty=1 /);
+      const logged = JSON.stringify(world.events);
+      for (const secret of ["pa:ss", btoa("pa:ss"), btoa("\0us\0pa:ss")]) assert.ok(!logged.includes(secret), secret);
     }));
 }
 
