@@ -1,5 +1,6 @@
 /** The messages between the queue, the scheduler and the agents of delivery: which mail is due, what it holds, what became of it. Types and checks only. */
 
+import type { ReplyClass } from "../reply_class/mod.ts";
 import type { Agent, Envelope, EnvelopeId, MessageId, Outcome } from "../envelope/mod.ts";
 import {
   finite,
@@ -18,6 +19,15 @@ import { door } from "./door.ts";
 import { CHUNK_BYTES } from "./smtp_queue.ts";
 import { call, envelope, envelopeId, longText, mac, messageId, outcome } from "./shapes.ts";
 
+/** Classes of failures (src/reply_class) that have a back-off of their own; see src/schedule/backoff.ts. */
+export const RETRY_CLASSES = [
+  "greylisted",
+  "rate",
+  "mailbox-full",
+  "reputation",
+] as const satisfies readonly ReplyClass[];
+export type RetryClass = typeof RETRY_CLASSES[number];
+
 /** What the scheduler keeps of an envelope. */
 export interface Ticket {
   readonly id: EnvelopeId;
@@ -31,12 +41,19 @@ export interface Ticket {
   readonly suspended: boolean;
   /** Found at start: the daemon may have been off while its time passed, so it is tried once before it expires. */
   readonly restored?: true;
+  /** Of an envelope whose last attempt failed for a reason that has a back-off of its own: what it was, and when, in ms since the epoch. */
+  readonly failed?: { readonly retryClass: RetryClass; readonly at: number };
 }
 
 export type QueueToScheduler =
   | { readonly type: "enqueued"; readonly tickets: readonly Ticket[] }
-  /** The outcome of an attempt is durable: forget it, or try again later. */
-  | { readonly type: "settled"; readonly id: EnvelopeId; readonly again: boolean }
+  /** The outcome of an attempt is durable: forget it, or try again later, after the back-off of `retryClass` where there is one. */
+  | {
+    readonly type: "settled";
+    readonly id: EnvelopeId;
+    readonly again: boolean;
+    readonly retryClass?: RetryClass;
+  }
   /** Removed by the administrator, or gone for another reason. */
   | { readonly type: "dropped"; readonly ids: readonly EnvelopeId[] }
   /** Start-up: all tickets have been sent. */
@@ -107,6 +124,7 @@ const ids = list(envelopeId);
 /** Envelopes in one job at most. */
 export const MAX_JOB_ENVELOPES = 1000;
 const jobIds = list(envelopeId, MAX_JOB_ENVELOPES);
+const retryClass = oneOf(...RETRY_CLASSES);
 const ticket = record<Ticket>({
   id: envelopeId,
   agent: oneOf("mda", "mta", "bounce"),
@@ -117,11 +135,12 @@ const ticket = record<Ticket>({
   tries: whole(),
   suspended: flag,
   restored: optional(oneOf(true)),
+  failed: optional(record<NonNullable<Ticket["failed"]>>({ retryClass, at: finite })),
 });
 
 const QUEUE_TO_SCHEDULER: MessageTable<QueueToScheduler> = {
   enqueued: { tickets: list(ticket) },
-  settled: { id: envelopeId, again: flag },
+  settled: { id: envelopeId, again: flag, retryClass: optional(retryClass) },
   dropped: { ids },
   loaded: {},
 };

@@ -10,6 +10,7 @@ import {
   type Outcome,
 } from "../envelope/mod.ts";
 import { nextDue } from "../schedule/mod.ts";
+import { retryClassOf } from "./retry_class.ts";
 
 /** Longest `errorLine`. */
 const MAX_ERROR_LINE_CHARS = 2047;
@@ -110,7 +111,8 @@ function delayed(
   const text = errorLine(outcome.text);
   const status = { class: 4, code: outcome.status.code } as const;
   const tries = envelope.tries + 1;
-  const nextAt = nextDue(envelope.agent, { createdAt: envelope.createdAt, tries, now });
+  const { agent, createdAt } = envelope;
+  const nextAt = nextDue(agent, { createdAt, tries, now, retryClass: retryClassOf(text) });
   let lastBounceAt = envelope.lastBounceAt;
   let dsn: DsnContent | null = null;
   // What is over now gets its last DSN next: a server that was off for long would send both.

@@ -14,8 +14,10 @@ import {
   rowOf,
 } from "../envelope/mod.ts";
 import { logTrace } from "../events/mod.ts";
+import type { RetryClass } from "../protocol/mod.ts";
 import { freshEnvelope } from "./validate_envelope.ts";
 import type { QueueState } from "./queue_state.ts";
+import { retryClassOf } from "./retry_class.ts";
 import { type Disposition, dsnEnvelope, expiredText, judge, judgeExpired } from "./disposition.ts";
 
 /** Draws of an envelope id that its message does not have yet. */
@@ -45,7 +47,7 @@ export function recordOutcome(queue: QueueState, agent: "mda" | "mta", id: Envel
       // The scheduler still has an envelope that is gone: it is dropped there.
       if (applied === null) return queue.envelope(id) === null ? queue.dropped([id]) : undefined;
       finish(queue, applied);
-      queue.settled(id, { again: !applied.disposition.remove });
+      queue.settled(id, againOf(applied.disposition));
       queue.tally.add(`scheduler.delivery.${outcome.result}`);
     },
     failed: null,
@@ -92,6 +94,12 @@ export function traceRemoved(queue: QueueState, id: EnvelopeId): void {
 
 function policyOf(queue: QueueState, envelope: Envelope) {
   return { warnIntervalsSeconds: queue.settings.warnIntervalsSeconds, ttlSeconds: queue.ttlOf(envelope) };
+}
+
+/** What the scheduler is told: whether it is tried again, and by which back-off. */
+function againOf({ remove, state }: Disposition): { readonly again: boolean; readonly retryClass?: RetryClass } {
+  const retryClass = remove || state === null ? undefined : retryClassOf(state.errorLine);
+  return { again: !remove, ...(retryClass === undefined ? {} : { retryClass }) };
 }
 
 /** Null when the envelope is no longer queued, or it is not of this agent. */

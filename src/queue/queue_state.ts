@@ -13,7 +13,8 @@ import {
 } from "../envelope/mod.ts";
 import { type EmitEvent, logTrace, type Observer, systemReason } from "../events/mod.ts";
 import type { Channel, Tally } from "../isolate/mod.ts";
-import type { QueueSettings, QueueToScheduler, SchedulerToQueue, Ticket } from "../protocol/mod.ts";
+import { retryClassOf } from "./retry_class.ts";
+import type { QueueSettings, QueueToScheduler, RetryClass, SchedulerToQueue, Ticket } from "../protocol/mod.ts";
 import { EnvelopeMac, JobMac } from "../mac/mod.ts";
 import type { ReportCollector } from "./dmarc/collector.ts";
 import { Quarantine } from "./repair/quarantine.ts";
@@ -210,7 +211,8 @@ export class QueueState {
         unknown(id, row.action);
         continue;
       }
-      const { agent, action, lane, created_at, tries, suspended } = row;
+      const { agent, action, lane, created_at, tries, suspended, last_try_at } = row;
+      const retryClass = agent === "mta" ? retryClassOf(row.error) : undefined;
       const expiresAt = created_at + ttl * 1000;
       tickets.push({
         id,
@@ -222,6 +224,7 @@ export class QueueState {
         tries,
         suspended: suspended === 1,
         restored: true,
+        ...(retryClass === undefined ? {} : { failed: { retryClass, at: last_try_at } }),
       });
     }
     if (tickets.length > 0) this.#scheduler.send({ type: "enqueued", tickets });
@@ -272,8 +275,8 @@ export class QueueState {
     this.#scheduler.send({ type: "loaded" });
   }
 
-  settled(id: EnvelopeId, { again }: { readonly again: boolean }): void {
-    this.#scheduler.send({ type: "settled", id, again });
+  settled(id: EnvelopeId, how: { readonly again: boolean; readonly retryClass?: RetryClass }): void {
+    this.#scheduler.send({ type: "settled", id, ...how });
   }
 
   dropped(ids: readonly EnvelopeId[]): void {

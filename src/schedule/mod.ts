@@ -1,3 +1,3 @@
 /** Front door of the schedule folder: the retry back-off, when a mail is tried again (smtpd.conf(5), "retry"). */
-export { firstDue, nextDue } from "./backoff.ts";
+export { firstDue, nextDue, RETRY_MINUTES } from "./backoff.ts";
 export type { Limits } from "./limits.ts";

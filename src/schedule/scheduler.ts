@@ -11,7 +11,7 @@ import {
   type MessageNumber,
   rowOf,
 } from "../envelope/mod.ts";
-import type { Job, LaneRecord, LaneState, RunState, Target, Ticket, WaitState } from "../protocol/mod.ts";
+import type { Job, LaneRecord, LaneState, RetryClass, RunState, Target, Ticket, WaitState } from "../protocol/mod.ts";
 import { MAX_JOB_ENVELOPES } from "../protocol/queue_work.ts";
 import { firstDue, longestWait, nextDue } from "./backoff.ts";
 import { WakeHeap } from "./heap.ts";
@@ -117,7 +117,12 @@ export class Scheduler {
     table.owed[slot] = ticket.restored === true ? 1 : 0;
     table.tries[slot] = Math.min(ticket.tries, 0xffff);
     table.suspended[slot] = ticket.suspended ? 1 : 0;
-    const due = ticket.tries === 0 ? createdAt : firstDue(ticket.agent, { createdAt, tries: ticket.tries });
+    const { tries, failed } = ticket;
+    const due = tries === 0 ? createdAt : firstDue(ticket.agent, {
+      createdAt,
+      tries,
+      ...failed === undefined ? {} : { retryClass: failed.retryClass, lastTryAt: Math.min(failed.at, now) },
+    });
     this.#wait(slot, { due: Math.min(due, now + longestWait(ticket.agent, ttl)), now });
     return true;
   }
@@ -133,15 +138,15 @@ export class Scheduler {
     this.#wait(slot, { due: table.due[slot]!, now });
   }
 
-  /** An attempt is over and is to be made again, after the back-off. */
-  retry(id: EnvelopeId, now: number): void {
+  /** An attempt is over and is to be made again, after the back-off: that of its class, where it has one. */
+  retry(id: EnvelopeId, now: number, retryClass?: RetryClass): void {
     const slot = find(this.#table, id);
     if (slot === NONE) return;
     const table = this.#table;
     if (table.tries[slot]! < 0xffff) table.tries[slot]!++;
     table.owed[slot] = 0;
     this.#detach(slot);
-    this.#wait(slot, { due: this.#nextDue(slot, now), now });
+    this.#wait(slot, { due: this.#nextDue(slot, now, retryClass), now });
   }
 
   /**
@@ -423,12 +428,12 @@ export class Scheduler {
     this.#table.delete(slot);
   }
 
-  #nextDue(slot: Slot, now: number): number {
+  #nextDue(slot: Slot, now: number, retryClass: RetryClass | undefined): number {
     const table = this.#table;
     const agent = this.#lanes.agent(table.laneOf(slot));
     const createdAt = table.createdAt[slot]!;
     const latest = now + longestWait(agent, table.expiresAt[slot]! - createdAt);
-    return Math.min(nextDue(agent, { createdAt, tries: table.tries[slot]!, now }), latest);
+    return Math.min(nextDue(agent, { createdAt, tries: table.tries[slot]!, now, retryClass }), latest);
   }
 
   #stateOf(id: EnvelopeId): RunState {

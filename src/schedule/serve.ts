@@ -177,7 +177,7 @@ function receive(scheduler: Scheduler, tally: Tally, message: QueueToScheduler, 
       return tally.add("scheduler.envelope.incoming", added);
     }
     case "settled":
-      if (message.again) scheduler.retry(message.id, now);
+      if (message.again) scheduler.retry(message.id, now, message.retryClass);
       else scheduler.drop([message.id]);
       return tally.add(message.again ? "scheduler.envelope.updated" : "scheduler.envelope.removed");
     case "dropped":

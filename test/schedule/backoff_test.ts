@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { firstDue, nextDue } from "../../src/schedule/mod.ts";
+import { firstDue, nextDue, RETRY_MINUTES } from "../../src/schedule/mod.ts";
 
 Deno.test("nextDue() retries a relay at n² · 400 s when attempts fail at once", () => {
   let now = 0;
@@ -36,4 +36,33 @@ Deno.test("firstDue() makes new mail due at once, and takes retries up where the
   assert.equal(firstDue("mta", { createdAt: 5000, tries: 0 }), 5000);
   assert.equal(firstDue("mta", { createdAt: 5000, tries: 3 }), 5000 + 3_600_000);
   assert.equal(firstDue("bounce", { createdAt: 5000, tries: 2 }), 5000 + 40_000);
+});
+
+Deno.test("nextDue() waits as long after the attempt as the class of the failure says, for relays alone", () => {
+  for (const [name, minutes] of Object.entries(RETRY_MINUTES)) {
+    const retryClass = name as keyof typeof RETRY_MINUTES;
+    for (let tries = 1; tries <= 10; tries++) {
+      const wait = (minutes[tries - 1] ?? minutes.at(-1)!) * 60_000;
+      assert.equal(nextDue("mta", { createdAt: 0, tries, now: 7_000, retryClass }), 7_000 + wait, `${name} ${tries}`);
+      const later = { createdAt: 0, tries, retryClass, lastTryAt: 7_000 };
+      assert.equal(firstDue("mta", later), 7_000 + wait, "after a restart too");
+      assert.equal(nextDue("mda", { createdAt: 0, tries, now: 0, retryClass }), 10_000 * tries * tries);
+    }
+  }
+});
+
+Deno.test("a host that greylists is asked again sooner, one that is full or blocks later than by the quadratic back-off", () => {
+  const ages = (retryClass?: keyof typeof RETRY_MINUTES) => {
+    const seen: number[] = [];
+    let now = 0;
+    for (let tries = 1; tries <= 4; tries++) {
+      seen.push((now = nextDue("mta", { createdAt: 0, tries, now, retryClass })) / 60_000);
+    }
+    return seen.map(Math.floor);
+  };
+  assert.deepEqual(ages(), [6, 26, 60, 106]);
+  assert.deepEqual(ages("greylisted"), [5, 10, 20, 35]);
+  assert.deepEqual(ages("rate"), [15, 45, 105, 225]);
+  assert.deepEqual(ages("reputation"), [30, 90, 210, 450]);
+  assert.deepEqual(ages("mailbox-full"), [60, 180, 420, 780]);
 });

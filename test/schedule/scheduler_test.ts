@@ -147,6 +147,47 @@ Deno.test("retry() tries again at the quadratic back-off", () => {
   assert.equal(scheduler.nextAt(), 1_600_000);
 });
 
+Deno.test("retry() waits as the class of the failure says, and by the quadratic back-off without one", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  scheduler.add(ticket(id(1), { agent: "mta", lane: "a.example" }), 0);
+  scheduler.run(0);
+  let now = 0;
+  for (const minutes of [5, 5, 10]) {
+    scheduler.retry(id(1), now, "greylisted");
+    assert.equal(scheduler.run(now + minutes * 60_000 - 1).jobs.length, 0);
+    now += minutes * 60_000;
+    assert.equal(scheduler.run(now).jobs.length, 1, `due ${minutes} minutes after the last attempt`);
+  }
+  scheduler.retry(id(1), now);
+  scheduler.run(now);
+  assert.equal(scheduler.nextAt(), 400_000 * 4 * 4, "attempt 4 failed without a class");
+});
+
+Deno.test("a class lets no envelope outlive its time, and none of a user wait", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  scheduler.add(ticket(id(1), { agent: "mta", lane: "a.example", expiresAt: 3_600_000 }), 0);
+  scheduler.add(ticket(id(2)), 0);
+  scheduler.run(0);
+  scheduler.retry(id(1), 1_000, "mailbox-full");
+  scheduler.retry(id(2), 1_000, "mailbox-full");
+  assert.equal(scheduler.nextAt(), 10_000, "a local delivery has the back-off that it always had");
+  assert.deepEqual(scheduler.run(3_600_000).expired, [id(1)]);
+});
+
+Deno.test("add() takes up a loaded envelope where the class of its last failure says", () => {
+  const scheduler = new Scheduler(LIMITS, RUNNING);
+  const failed = { retryClass: "reputation", at: 1_000_000 } as const;
+  scheduler.add(ticket(id(1), { agent: "mta", lane: "a.example", tries: 1, failed }), 1_100_000);
+  scheduler.add(
+    ticket(id(2), { agent: "mta", lane: "a.example", tries: 1, failed: { ...failed, at: DAY } }),
+    1_100_000,
+  );
+  scheduler.run(1_100_000);
+  assert.equal(scheduler.nextAt(), 1_000_000 + 30 * 60_000);
+  assert.deepEqual(jobIds(scheduler.run(1_000_000 + 30 * 60_000)), [[id(1)]]);
+  assert.equal(scheduler.nextAt(), 1_100_000 + 30 * 60_000, "a clock that was ahead counts as now");
+});
+
 Deno.test("add() takes up a loaded envelope where its tries say", () => {
   const scheduler = new Scheduler(LIMITS, RUNNING);
   scheduler.add(ticket(id(1), { agent: "mta", lane: "a.example", tries: 3 }), 1_700_000);

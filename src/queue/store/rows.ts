@@ -20,6 +20,9 @@ export interface TicketRow extends EnvelopeRow {
   readonly lane: string;
   readonly created_at: number;
   readonly tries: number;
+  readonly last_try_at: number;
+  /** The last failure as `errorLine` has it; "" where there was none. */
+  readonly error: string;
   readonly suspended: number;
   /** Why it cannot be read. */
   readonly damaged?: string;
@@ -103,7 +106,10 @@ export function toEnvelope(row: StoredEnvelope, records: Records): Envelope {
 }
 
 /** Written anew after each attempt, maybe under a later key than the envelope: mail does not wait for an old error. */
-function errorOf(row: StoredEnvelope, records: Records): Pick<Envelope, "errorLine" | "remote"> {
+export function errorOf(
+  row: Pick<StoredEnvelope, "message" | "envelope" | "error_line">,
+  records: Records,
+): Pick<Envelope, "errorLine" | "remote"> {
   try {
     const [errorLine = "", remote] = records.decryptText(errorName(row), row.error_line).split(REMOTE);
     return remote === undefined ? { errorLine } : { errorLine, remote };

@@ -9,7 +9,7 @@ import { ENVELOPE } from "./rows.ts";
 export const ERASE_CHUNKS = 8;
 
 function ticketsWhere(tries: string): string {
-  return `SELECT message, id AS envelope, agent, action, lane, created_at, tries, suspended, sealed FROM envelopes
+  return `SELECT message, id AS envelope, agent, action, lane, created_at, tries, last_try_at, error_line, suspended, sealed FROM envelopes
           WHERE (message, id) > (?, ?) AND message <= ? AND ${tries} ORDER BY message, id LIMIT ?`;
 }
 

@@ -32,6 +32,7 @@ import {
   type DamagedRow,
   errorColumn,
   errorName,
+  errorOf,
   formatStatus,
   hexOfKey,
   laneOf,
@@ -349,10 +350,13 @@ export class Store {
   tickets({ after, end, fresh }: TicketRange, limit: number): TicketRow[] {
     const statement = fresh ? this.#sql.freshTickets : this.#sql.triedTickets;
     const rows = statement.all(after.message, after.envelope, end, limit) as unknown as (
-      & TicketRow
-      & Pick<StoredEnvelope, "sealed">
+      & Omit<TicketRow, "error">
+      & Pick<StoredEnvelope, "sealed" | "error_line">
     )[];
-    return rows.map((row) => row.sealed === null ? row : this.#openTicket(row, row.sealed));
+    return rows.map((row) => {
+      const ticket = { ...row, error: row.tries === 0 ? "" : errorOf(row, this.#records).errorLine };
+      return row.sealed === null ? ticket : this.#openTicket(ticket, row.sealed);
+    });
   }
 
   #openTicket(row: TicketRow, sealed: Uint8Array<ArrayBuffer>): TicketRow {

@@ -285,6 +285,8 @@ export class Discovery {
       lane: laneOf(envelope),
       created_at: envelope.createdAt,
       tries: envelope.tries,
+      last_try_at: envelope.lastTryAt,
+      error: envelope.errorLine,
       suspended: envelope.suspended ? 1 : 0,
     }));
     this.#queue.loaded(rows, () => {});
