@@ -1,7 +1,7 @@
 /** Tells what would be done with an envelope on this machine: where its file would lie, as whom, by which command. Makes and runs nothing. */
 
 import type { Config } from "../config/mod.ts";
-import { type EnvelopeContent, formatMailbox } from "../envelope/mod.ts";
+import { type EnvelopeContent } from "../envelope/mod.ts";
 import { HeaderScan } from "../delivery/headers.ts";
 import { chosenFolder } from "../delivery/methods/maildir.ts";
 import { type DeliveryEnd, lookupFailed } from "../delivery/methods/sysexits.ts";
@@ -12,6 +12,7 @@ import { hostPort } from "../net/mod.ts";
 import type { Account, DeliverySettings } from "../protocol/mod.ts";
 import { type Look, placeState } from "./place.ts";
 import type { Step } from "./step.ts";
+import { destinationName } from "./tree.ts";
 
 export interface DeliveryDeps {
   readonly settings: DeliverySettings;
@@ -63,7 +64,7 @@ export async function explainDelivery(envelope: EnvelopeContent, text: Uint8Arra
   return {
     kind: "delivery",
     ...where === undefined ? {} : { where },
-    text: `${formatMailbox(envelope.dest)} is delivered here by the action "${envelope.action}"${how}`,
+    text: `${destinationName(envelope)} is delivered here by the action "${envelope.action}"${how}`,
     children,
   };
 }

@@ -170,7 +170,9 @@ function stepOf(note: Exclude<Note, { kind: "table" }>): Step | null {
       return { kind: "rule", text: `no rule matches ${note.dest}`, detail: { dest: note.dest, outcome: "none" } };
     case "filter": {
       const { phase, filter, at, decision } = note;
-      const text = filter === null ? `filters let ${phase} pass` : `filter "${filter}" in ${phase}: ${decision}`;
+      const text = filter === null
+        ? `filters let ${phase} pass`
+        : `filter "${filter}" in ${phase}: ${decision.replace("|", " ")}`;
       return {
         kind: "filter",
         text,

@@ -24,6 +24,7 @@ import {
 } from "../smtp_client/mod.ts";
 import { type Leg, planRoute, type RoutePlan, type RoutePorts, type Try } from "./route_plan.ts";
 import type { Step } from "./step.ts";
+import { destinationName } from "./tree.ts";
 
 export interface RouteDeps extends RoutePorts {
   readonly settings: Pick<RelaySettings, "shared" | "actions" | "limits" | "domainLimits" | "srs">;
@@ -61,7 +62,7 @@ export async function explainRoute(envelope: EnvelopeContent, wire: Wire, deps: 
     ...plan.end === null ? [] : [endStep(plan.end)],
     ...plan.end === null ? [...extensionSteps(envelope, wire, deps), ...filterSteps(plan)] : [],
   ];
-  const text = `${formatMailbox(envelope.dest)} is relayed by the action "${envelope.action}"`;
+  const text = `${destinationName(envelope)} is relayed by the action "${envelope.action}"`;
   return { kind: "relay", ...placed(at), text, children };
 }
 

@@ -1,6 +1,6 @@
 /** The tree of an expanded recipient as steps: rules, tables and files in the order in which they were asked. */
 
-import type { Routed } from "../envelope/mod.ts";
+import { type EnvelopeContent, formatMailbox, type Routed } from "../envelope/mod.ts";
 import type { Step } from "./step.ts";
 
 const HOW: Readonly<Record<Routed["how"], string>> = {
@@ -15,6 +15,13 @@ const HOW: Readonly<Record<Routed["how"], string>> = {
 /** Returns a table as smtpd.conf(5) writes it; the names of those that are built in have the signs already. */
 export function tableName(name: string): string {
   return name.startsWith("<") ? name : `<${name}>`;
+}
+
+/** Returns to whom an envelope goes, and as whom the client named that one, where these differ. */
+export function destinationName({ dest, rcpt }: Pick<EnvelopeContent, "dest" | "rcpt">): string {
+  const name = formatMailbox(dest), named = formatMailbox(rcpt);
+  const isSame = dest.local === rcpt.local && dest.domain.toLowerCase() === rcpt.domain.toLowerCase();
+  return isSame ? name : `${name}, for ${named},`;
 }
 
 /** Returns the step of a node, with those below it. */

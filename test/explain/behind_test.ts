@@ -77,7 +77,7 @@ function envelopeOf(changes: Partial<EnvelopeContent> & Pick<EnvelopeContent, "a
   return {
     id: evpid("0000000100000001"),
     sender: mailbox("a@example.net"),
-    rcpt: mailbox("r@two.test"),
+    rcpt: changes.dest ?? mailbox("r@two.test"),
     dest: mailbox("r@two.test"),
     origin: {
       ...{ address: "192.0.2.7", hostname: "c", helo: "c", smtpname: "me", tag: "", username: "" },
@@ -271,7 +271,7 @@ const ROUTES: readonly Row[] = [
     name: "a forwarded message, from local addresses, to a host of one family",
     envelope: { action: "from", rcpt: mailbox("list@example.org") },
     want: [
-      relayed("r@two.test", "from", 19),
+      relayed("r@two.test, for list@example.org,", "from", 19),
       "  the sender is <SRS0=Z8X_=7H=lists.example.org=a@example.org>, rewritten by SRS, since the mail was forwarded [c:10]",
       "  its local addresses take turns: the next message begins with the next of them",
       "  the mail of two.test goes by its MX records, from 198.51.100.1",
