@@ -92,7 +92,7 @@ Deno.test("beyondWall() names what a process behind its wall cannot become", () 
 Deno.test("oneProcessFiles(): the folders of what the configuration names, also behind a link, and no others of its user", () => {
   const folder = Deno.makeTempDirSync();
   try {
-    for (const name of ["conf", "keys", "elsewhere", "spool", "run", "state", "log"]) {
+    for (const name of ["conf", "keys", "elsewhere", "spool", "run", "state", "log", "admin"]) {
       Deno.mkdirSync(`${folder}/${name}`);
     }
     Deno.writeTextFileSync(`${folder}/elsewhere/key`, "");
@@ -110,6 +110,7 @@ Deno.test("oneProcessFiles(): the folders of what the configuration names, also 
       dkim: [{ keyFile: `${folder}/keys/k` }],
       queue: { encryption: null, oldKeys: [] },
       log: [{ kind: "syslog" }, { kind: "file", path: `${folder}/log/smtpd.log` }],
+      admin: [{ address: "127.0.0.1", port: 1 }, { path: `${folder}/admin/s.sock` }],
       tables: {},
       tableFiles: {},
       actions: {},
@@ -122,7 +123,7 @@ Deno.test("oneProcessFiles(): the folders of what the configuration names, also 
       paths.filter((path) => path.startsWith(folder)).map((path) => path.slice(folder.length));
     assert.deepEqual(own(rules.read), ["/conf", "/elsewhere", "/keys"]);
     assert.deepEqual(own(rules.write), ["/spool", "/state", "/keys", "/log"]);
-    assert.deepEqual(rules.sockets, [`${folder}/run`]);
+    assert.deepEqual(rules.sockets, [`${folder}/run`, `${folder}/admin`]);
     for (const path of ["/", "/home", "/tmp", "/var", "/root"]) assert.ok(!rules.read.includes(path), path);
   } finally {
     Deno.removeSync(folder, { recursive: true });
