@@ -220,6 +220,8 @@ function schedulerSettings({ config, around, shared, jobMacKey }: Common): Sched
         ]),
       ),
     },
+    smarthostActions: Object.values(ofKind<RelayAction>(config, "relay"))
+      .flatMap(({ name, host }) => host === null ? [] : [name]),
     paused: around.paused,
   };
 }

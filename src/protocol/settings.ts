@@ -213,6 +213,8 @@ export interface SchedulerSettings extends LimitsFor<"scheduler", "scheduler"> {
   readonly maxPerUser: number;
   readonly maxPerDestination: number;
   readonly marks?: SchedulerMarks;
+  /** Relay actions with a smarthost that is the same for all domains. */
+  readonly smarthostActions?: readonly string[];
   readonly paused: { readonly mda: boolean; readonly mta: boolean };
 }
 

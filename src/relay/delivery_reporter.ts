@@ -11,7 +11,7 @@ import { type Message, Messages } from "./session/messages.ts";
 import type { Reason } from "./reason.ts";
 import { failureOutcome, outcomeOf } from "./session/result.ts";
 import { relayedSender } from "./routes/sender.ts";
-import type { Task } from "./tasks.ts";
+import { type Task, without } from "./tasks.ts";
 
 /** The session and host that dealt with the message, for the log. */
 export interface RelayHop {
@@ -104,6 +104,24 @@ export class DeliveryReporter {
         orcpt: dsn.orcpt,
       })),
       body,
+    };
+  }
+
+  /** Parts those off that must not share the transaction of the first recipient: SRS gives mail that was forwarded another sender. */
+  partBySender(
+    task: Task,
+    message: Message,
+    action: RelayAction,
+  ): { task: Task; message: Message; apart: Task | null } {
+    const { envelopes } = message;
+    const now = this.#now();
+    const senders = action.srs ? envelopes.map((envelope) => relayedSender(envelope, action, this.srs, now)) : [];
+    const other = new Set(envelopes.flatMap(({ id }, at) => senders[at] === senders[0] ? [] : [id]));
+    if (other.size === 0) return { task, message, apart: null };
+    return {
+      task: without(task, other),
+      message: { ...message, envelopes: envelopes.filter(({ id }) => !other.has(id)) },
+      apart: { ...task, ids: [...other], further: true },
     };
   }
 

@@ -10,7 +10,7 @@ import type { RelayDeps, Siblings } from "./relay_deps.ts";
 import type { Route } from "./routes/routes.ts";
 import type { Ending, Session, SessionOwner } from "./session/session.ts";
 import { avoiding, type Target } from "./routes/target.ts";
-import { type Task, TaskQueue } from "./tasks.ts";
+import { maxTaskRecipients, type Task, TaskQueue } from "./tasks.ts";
 
 /** MX records are looked up again after so many ms; the resolver decides whether that takes a query. */
 const REFRESH_MS = 300_000;
@@ -24,7 +24,7 @@ export class Relay implements SessionOwner {
   readonly limits: RelayLimits;
   readonly #siblings: Siblings;
   readonly #deps: RelayDeps;
-  readonly #tasks = new TaskQueue();
+  readonly #tasks: TaskQueue;
   readonly #sessions = new Set<Session>();
   readonly #idle = new Set<Session>();
   /** null until they are known. */
@@ -46,6 +46,7 @@ export class Relay implements SessionOwner {
 
   constructor(target: Target, limits: RelayLimits, siblings: Siblings, deps: RelayDeps) {
     this.target = target;
+    this.#tasks = new TaskQueue(maxTaskRecipients(target));
     this.limits = limits;
     this.#siblings = siblings;
     this.#deps = deps;

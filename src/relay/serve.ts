@@ -19,11 +19,20 @@ import { better, NO_SOURCE, type Reason } from "./reason.ts";
 import { Relay, routeName } from "./relay.ts";
 import type { RelayDeps, Siblings } from "./relay_deps.ts";
 import { RouteTable } from "./routes/routes.ts";
+import { Smarthosts } from "./smarthosts.ts";
 import { Session } from "./session/session.ts";
 import { findCredentials, type RelayServiceDeps, sessionDeps } from "./session/session_deps.ts";
 import { nextSource } from "./routes/source.ts";
-import { firstUsable, fromSource, limitsFor, mxTarget, requiringTls, type Target } from "./routes/target.ts";
-import { splitTask, type Task } from "./tasks.ts";
+import {
+  firstUsable,
+  fromSource,
+  limitsFor,
+  mxTarget,
+  requiringTls,
+  type Target,
+  type Usable,
+} from "./routes/target.ts";
+import { maxTaskRecipients, splitTask, type Task } from "./tasks.ts";
 
 /** Envelopes that are here at once. The scheduler has a limit of its own; this one is for a faulty scheduler. */
 const MAX_IN_FLIGHT_ENVELOPES = 50_000;
@@ -81,6 +90,7 @@ class RelayService {
   /** By name. One that a reload has not changed stays the same object. */
   #actions: ReadonlyMap<string, RelayAction>;
   readonly #siblings = new Map<string, Siblings>();
+  readonly #smarthosts: Smarthosts;
   readonly #relayDeps: RelayDeps;
   readonly #gauges: Gauges;
   #stopped: (() => void) | null = null;
@@ -91,6 +101,10 @@ class RelayService {
     this.#actions = new Map(Object.entries(isolate.settings.actions));
     this.#deps = deps;
     this.#lookup = new Caller(isolate.ask("relay-lookup"));
+    this.#smarthosts = new Smarthosts(this.#lookup, {
+      hand: (job, target, others) => this.#hand(job, target, others),
+      refuse: (job, text) => this.#refuse(job, text, "4.3.5"),
+    });
     this.#queue = new QueueClient(isolate.ask("relay-queue"));
     this.#reporter = new DeliveryReporter(
       this.#queue,
@@ -143,26 +157,15 @@ class RelayService {
       return this.#refuse(work, "Too many messages are waiting", "4.3.2");
     }
     if (action === undefined) return this.#refuse(work, `Action "${job.action}" is not known`, "4.3.5");
-    if (action.host !== null || action.domain !== null) return void this.#viaSmarthost(work, action);
+    if (action.host !== null || action.domain !== null) return this.#smarthosts.find(work, action);
     this.#hand(work, { ...mxTarget(action, job.lane), port: this.#deps.mxPort });
   }
 
-  async #viaSmarthost(job: Job, action: RelayAction): Promise<void> {
-    let url: string | null = null, others: readonly string[] = [];
-    try {
-      const question = { type: "smarthost", action: action.name, domain: job.lane } as const;
-      ({ url, others = [] } = await this.#lookup.ask<"smarthost">(question));
-    } catch (error) {
-      if (!(error instanceof PeerGone)) throw error;
-    }
-    const usable = firstUsable(action, url === null ? [] : [url, ...others]);
-    if (usable.ok) this.#hand(job, usable.target, usable.others);
-    else this.#refuse(job, usable.text, "4.3.5");
-  }
-
   /** `others`: smarthosts that may be tried after this one. */
-  #hand(job: Job, target: Target, others: readonly string[] = []): void {
-    for (const task of splitTask(job.message, job.ids, others)) this.#handTask(task, target);
+  #hand(job: Pick<Job, "message" | "ids">, target: Target, others: readonly string[] = []): void {
+    for (const task of splitTask(job.message, job.ids, { others, most: maxTaskRecipients(target) })) {
+      this.#handTask(task, target);
+    }
   }
 
   #handTask(task: Task, target: Target): void {

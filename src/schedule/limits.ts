@@ -19,6 +19,8 @@ export interface Limits {
   readonly maxPerUser: number;
   readonly maxPerDestination: number;
   readonly marks?: SchedulerMarks;
+  /** Actions that send mail for all domains to the same host: a message goes there in one job, whatever the domains of its recipients. */
+  readonly smarthostActions?: readonly string[];
   /** Envelopes after which a pass ends, so that what came in meanwhile is taken in before the next; null for no such end. */
   readonly maxSchedule: number | null;
 }

@@ -35,8 +35,12 @@ export interface Effects {
   readonly expired: EnvelopeId[];
 }
 
+/** A job that is being put together: recipients of other domains that go to the same host are added to it. */
+type GrowingJob = Omit<Job, "mac" | "ids"> & { readonly ids: EnvelopeId[] };
+
 export class Scheduler {
   #limits: Limits;
+  #smarthostActions!: ReadonlySet<string>;
   readonly #paused: Record<Agent, boolean>;
   #table!: EnvelopeTable;
   #heap!: WakeHeap;
@@ -54,6 +58,7 @@ export class Scheduler {
 
   constructor(limits: Limits, paused: { readonly mda: boolean; readonly mta: boolean }) {
     this.#limits = limits;
+    this.#smarthostActions = new Set(limits.smarthostActions);
     this.#paused = { mda: paused.mda, mta: paused.mta, bounce: false };
     this.reset();
   }
@@ -74,6 +79,7 @@ export class Scheduler {
   /** Other limits hold from now on. What is in flight stays so. */
   configure(limits: Limits): void {
     this.#limits = limits;
+    this.#smarthostActions = new Set(limits.smarthostActions);
     this.#lanes.configure(this.#laneLimits());
   }
 
@@ -322,6 +328,7 @@ export class Scheduler {
    */
   #dispatch(effects: Effects, now: number): void {
     const end = this.#inflight + (this.#limits.maxSchedule ?? Infinity);
+    const growing = new Map<string, GrowingJob>();
     for (let idle = false; !idle;) {
       idle = true;
       for (const agent of AGENTS) {
@@ -331,7 +338,12 @@ export class Scheduler {
         const lane = this.#lanes.turn(agent, this.#roomFor(agent, BUSY_SHARE) ? "any" : "idle");
         if (lane === NONE) continue;
         idle = false;
-        this.#start(lane, agent, effects, now);
+        const taken = this.#take(lane, now);
+        if (agent !== "bounce") this.#send({ lane, agent, ...taken }, effects, growing);
+        else {
+          this.#dsnDue.delete(taken.hi);
+          effects.dsns.push({ message: messageIdOf(taken.hi), ids: taken.ids });
+        }
       }
     }
   }
@@ -340,7 +352,8 @@ export class Scheduler {
     return this.#inflight < Math.max(1, Math.floor(this.#limits.maxInflight * share[agent]));
   }
 
-  #start(lane: Lane, agent: Agent, effects: Effects, now: number): void {
+  /** Takes what goes together from the front of a lane: envelopes of one message. They are in flight. */
+  #take(lane: Lane, now: number): { readonly hi: MessageNumber; readonly ids: EnvelopeId[] } {
     const table = this.#table;
     const first = this.#lanes.head(lane);
     const hi = table.message(first);
@@ -360,14 +373,31 @@ export class Scheduler {
     this.#inflight += ids.length;
     this.#lanes.started(lane, ids.length);
     this.#lanes.requeue(lane);
-    const message = messageIdOf(hi);
-    if (agent === "bounce") {
-      this.#dsnDue.delete(hi);
-      effects.dsns.push({ message, ids });
-    } else {
-      const action = this.#lanes.action(lane), name = this.#lanes.name(lane);
-      effects.jobs.push({ agent, job: { type: "job", message, action, lane: name, ids } });
-    }
+    return { hi, ids };
+  }
+
+  /**
+   * Makes a job of what was taken from a lane. Where the action has a smarthost the lanes of other domains may have had their turn for the same message in
+   * this pass: then it joins theirs, for all of them go to that host in one transaction. Each lane counts its own part, as if it were a job.
+   */
+  #send(
+    { lane, agent, hi, ids }: {
+      readonly lane: Lane;
+      readonly agent: "mda" | "mta";
+      readonly hi: MessageNumber;
+      readonly ids: EnvelopeId[];
+    },
+    effects: Effects,
+    growing: Map<string, GrowingJob>,
+  ): void {
+    const action = this.#lanes.action(lane);
+    const shares = agent === "mta" && this.#smarthostActions.has(action);
+    const key = `${hi} ${action}`;
+    const begun = shares ? growing.get(key) : undefined;
+    if (begun !== undefined && begun.ids.length + ids.length <= MAX_JOB_ENVELOPES) return void begun.ids.push(...ids);
+    const job: GrowingJob = { type: "job", message: messageIdOf(hi), action, lane: this.#lanes.name(lane), ids };
+    effects.jobs.push({ agent, job });
+    if (shares) growing.set(key, job);
   }
 
   /** Puts a slot that stands nowhere where it belongs until `due`. */

@@ -4,19 +4,24 @@ import type { Reply } from "./reply.ts";
 
 /** RFC 3463 §3.6: "too many recipients". */
 export const TOO_MANY_CODE = "4.5.3";
+/** RFC 5321 §4.5.3.1.8: recipients that every server takes in one transaction. */
+const MUST_TAKE = 100;
 
 /**
  * Returns "said" for a reply that names the number of recipients: an enhanced code x.5.3, or those words in a 4xx or 552; with 421 the server leaves over it. Returns "perhaps"
  * for 452, and for 552 without an enhanced code: behind an accepted recipient that is what they mean (§4.5.3.1.10), but they are also said of
- * a full mailbox or disk. Returns null for all others.
+ * a full mailbox or disk. Returns null for all others. `accepted`: recipients of the transaction that were accepted before it; behind as many as every server
+ * has to take (§4.5.3.1.8) the words count with any 5xx.
  */
-export function tooManyRecipients({ code, text }: Reply): "said" | "perhaps" | null {
+export function tooManyRecipients({ code, text }: Reply, accepted = 0): "said" | "perhaps" | null {
   if (code < 400) return null;
   const enhanced = /^[245]\.(\d{1,3}\.\d{1,3})(?: |$)/.exec(text)?.[1];
   if (enhanced === "5.3") return "said";
+  const worded = /\btoo many (?:\S+ )?(?:recipients|rcpts?\b|addresses)/i.test(text);
+  if (worded && accepted >= MUST_TAKE) return "said";
   if (code > 500 && code !== 552) return null;
   if (code === 552 && enhanced !== undefined) return null;
-  if (/\btoo many (?:\S+ )?(?:recipients|rcpts?\b|addresses)/i.test(text)) return "said";
+  if (worded) return "said";
   return code === 452 || code === 552 ? "perhaps" : null;
 }
 

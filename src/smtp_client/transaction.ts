@@ -251,7 +251,7 @@ class Run {
         this.#session.refusals = 0;
         return;
       }
-      const many = tooManyRecipients(reply);
+      const many = tooManyRecipients(reply, this.#accepted.length);
       if (many === null) this.#session.refusals++;
       this.#results[index] = many === null ? this.#failure(reply, "RCPT") : this.#tooMany(reply, many);
     });

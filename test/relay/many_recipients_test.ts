@@ -38,6 +38,8 @@ for (const [line, want] of meanings) {
     const replies: Reply[] = [];
     new ReplyReader().push(new TextEncoder().encode(line + "\r\n"), replies);
     assert.equal(tooManyRecipients(replies[0]!), want);
+    const worded = line.toLowerCase().includes("too many recipients");
+    assert.equal(tooManyRecipients(replies[0]!, 100), worded ? "said" : want, "behind 100 that were accepted");
   });
 }
 

@@ -15,7 +15,7 @@ import { outcomeOf } from "../../src/relay/session/result.ts";
 import { RouteTable } from "../../src/relay/routes/routes.ts";
 import { rewriteSender } from "../../src/relay/routes/sender.ts";
 import { mxTarget, smarthostTarget } from "../../src/relay/routes/target.ts";
-import { splitTask, TaskQueue } from "../../src/relay/tasks.ts";
+import { splitTask, type Task, TaskQueue } from "../../src/relay/tasks.ts";
 import { parseRelayUrl, relayUrlFault } from "../../src/relay/routes/url.ts";
 import { ACTION, names, NOT_OWN } from "./world.ts";
 import { evpid, msgid } from "../ids.ts";
@@ -670,6 +670,33 @@ Deno.test("tasks: at most 100 recipients each, first in first out, a task put ba
   assert.equal(queue.length, 1000);
   assert.equal(queue.clear().length, 1000);
   assert.equal(queue.shift(), undefined);
+});
+
+Deno.test("tasks: recipients of a message that waits join it, up to as many as one transaction may have", () => {
+  const task = (message: string, from: number, count: number, more: Partial<Task> = {}): Task => ({
+    message: msgid(message),
+    ids: Array.from({ length: count }, (_, at) => evpid(message + String(from + at).padStart(8, "0"))),
+    afterDeadConnection: false,
+    ...more,
+  });
+  const lengths = (queue: TaskQueue) => queue.clear().map(({ ids }) => ids.length);
+  const one = "00000001", two = "00000002";
+  const queue = new TaskQueue(100);
+  for (const each of [task(one, 1, 60), task(two, 1, 1), task(one, 100, 40), task(one, 200, 1)]) queue.push(each);
+  assert.deepEqual(lengths(queue), [100, 1, 1]);
+  queue.push(task(one, 1, 1));
+  queue.shift();
+  queue.push(task(one, 2, 1));
+  assert.deepEqual(lengths(queue), [1], "what a session has begun is not joined");
+  for (
+    const other of [{ others: ["smtp://b"] }, { further: true }, { afterDeadConnection: true }, {
+      avoid: ["192.0.2.1"],
+    }] as const
+  ) {
+    queue.push(task(one, 1, 1));
+    queue.push(task(one, 2, 1, other));
+    assert.deepEqual(lengths(queue), [1, 1], JSON.stringify(other));
+  }
 });
 
 Deno.test("Deferred remembers some envelopes of a domain for four hours, and releases them once", () => {

@@ -53,6 +53,39 @@ Deno.test("run() puts envelopes of one message, action and key in one job, other
   assert.deepEqual(jobIds(scheduler.run(0)), [[id(1, 1), id(1, 2)], [id(1, 3)], [id(2, 1)]]);
 });
 
+Deno.test("run() puts the domains of a message into one job where they share a smarthost, and each domain keeps its own lane", () => {
+  const scheduler = new Scheduler({ ...LIMITS, maxPerDestination: 1, smarthostActions: ["via"] }, RUNNING);
+  const via = { agent: "mta", action: "via" } as const;
+  for (let at = 1; at <= 1500; at++) scheduler.add(ticket(id(1, at), { ...via, lane: `d${at}.example` }), 0);
+  scheduler.add(ticket(id(2, 1), { ...via, lane: "d1.example" }), 0);
+  scheduler.add(ticket(id(2, 2), { ...via, lane: "other.example" }), 0);
+  scheduler.add(ticket(id(1, 2000), { agent: "mta", action: "out", lane: "d1.example" }), 0);
+  const jobs = jobIds(scheduler.run(0));
+  assert.deepEqual(
+    jobs.map((ids) => ids.length),
+    [1000, 500, 1, 1],
+    "not that of another action, nor what is behind a full lane",
+  );
+  assert.deepEqual(jobs[2], [id(2, 2)]);
+  assert.equal(scheduler.waits([id(1, 7)])[0]!.lane!.name, "d7.example");
+  assert.deepEqual(scheduler.find("d1.example").ids, [id(1, 1), id(2, 1), id(1, 2000)]);
+  assert.equal(scheduler.inflight, 1502);
+  // One that is put off frees its own lane, and is tried again with those that are due at the same time.
+  scheduler.retry(id(1, 1), 1000);
+  assert.deepEqual(jobIds(scheduler.run(1000)), [[id(2, 1)]]);
+  scheduler.retry(id(1, 2), 1000);
+  scheduler.drop([id(2, 1)]);
+  assert.deepEqual(jobIds(scheduler.run(400_000)), [[id(1, 1), id(1, 2)]]);
+  // Without the smarthost the domains part.
+  scheduler.configure({ ...LIMITS, maxPerDestination: 1 });
+  scheduler.retry(id(1, 1), 400_000);
+  scheduler.retry(id(1, 2), 400_000);
+  assert.deepEqual(jobIds(scheduler.run(1_600_000)), [[id(1, 1)], [id(1, 2)]]);
+  scheduler.drop(Array.from({ length: 1500 }, (_, at) => id(1, at + 1)));
+  scheduler.drop([id(2, 2), id(1, 2000)]);
+  assert.deepEqual([scheduler.size, scheduler.inflight], [0, 0]);
+});
+
 Deno.test("run() puts at most 1000 envelopes in a job", () => {
   const scheduler = new Scheduler(LIMITS, RUNNING);
   for (let i = 1; i <= 1001; i++) scheduler.add(ticket(id(1, i)), 0);

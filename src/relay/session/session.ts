@@ -215,11 +215,15 @@ export class Session {
   /** Delivers a task, or as much of it as one transaction takes. Resolves to true when the session can go on. */
   async #deliver(client: Client, whole: Task): Promise<boolean> {
     const { reporter } = this.#deps;
-    const { part: task, rest } = partOf(whole, this.#rcptMax(client));
+    const { part, rest } = partOf(whole, this.#rcptMax(client));
     if (rest !== null) this.#owner.putBack(rest);
+    let task = part;
     try {
-      const message = await reporter.open(task);
-      if (message === null) return true;
+      const opened = await reporter.open(part);
+      if (opened === null) return true;
+      const { message, apart, task: own } = reporter.partBySender(part, opened, this.#owner.target.action);
+      if (apart !== null) this.#owner.putBack(apart);
+      task = own;
       const obstacle = message.envelopes[0]!.handling?.requireTls ? this.#requireTlsObstacle(client) : null;
       if (obstacle === null) return await this.#transact(client, task, message);
       this.#owner.elsewhere(task, this.#exchanger, obstacle);
@@ -382,11 +386,8 @@ export class Session {
     const { emit } = this.#deps.observer;
     if (this.#sent === 0) return emit({ type: "relay-error", session: this.id, reason });
     const count = `${this.#sent} message${this.#sent === 1 ? "" : "s"}`;
-    emit({
-      type: "log",
-      level: "info",
-      text: `smtp-out: Error on session ${this.id} after ${count} sent: ${reason}`,
-    });
+    const text = `smtp-out: Error on session ${this.id} after ${count} sent: ${reason}`;
+    emit({ type: "log", level: "info", text });
   }
 
   #reportGone(): void {
