@@ -102,6 +102,9 @@ class ScriptedConnection {
 
   send(): void {}
 
+  /** Its replies repeat nothing. */
+  mask(): void {}
+
   close(): void {
     this.failure ??= new ClientError("closed", "Connection closed");
   }
