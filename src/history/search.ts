@@ -12,6 +12,8 @@ import { type HistoryStore, type KnownSegment, parseLine, summaryOf } from "./st
 
 /** One search takes so long at most, in milliseconds, and one message more. */
 export const SEARCH_MS = 150;
+/** Characters of one story at most: it goes through the door in one piece. */
+const MAX_STORY_CHARS = 8 * 1024 * 1024;
 /** Entries that one story is put together of. */
 const MAX_STORY_PARTS = 50;
 
@@ -132,10 +134,39 @@ export function story(
   { dialogues, open = [] }: { readonly dialogues: boolean; readonly open?: readonly string[] },
 ): Story {
   const lines = new Set([...linesOf(store, id.trim().toLowerCase().replace(/-\d+$/, "")), ...open]);
-  const events = [...lines].flatMap((line) => parseLine(line) ?? [])
-    .filter(({ event }) => (event.type as string === "dialogue") === dialogues)
-    .sort((a, b) => a.at - b.at);
-  return { events: events.slice(0, MAX_STORY_EVENTS).map(soundEvent), truncated: events.length > MAX_STORY_EVENTS };
+  const parts = [...lines].flatMap((line): Part[] => {
+    const recorded = parseLine(line);
+    return recorded === null ? [] : [{ recorded, chars: line.length }];
+  }).filter(({ recorded: { event } }) => (event.type as string === "dialogue") === dialogues)
+    .sort((a, b) => a.recorded.at - b.recorded.at);
+  const kept = ends(parts);
+  return { events: kept.map(({ recorded }) => soundEvent(recorded)), truncated: kept.length < parts.length };
+}
+
+interface Part {
+  readonly recorded: RecordedEvent;
+  readonly chars: number;
+}
+
+/** All of them; of too many the first quarter and the last: how it began, and what became of it. */
+function ends(parts: readonly Part[]): readonly Part[] {
+  const first = fitting(parts, { events: MAX_STORY_EVENTS / 4, chars: MAX_STORY_CHARS / 4 });
+  const rest = parts.slice(first);
+  const last = fitting(rest.toReversed(), { events: MAX_STORY_EVENTS - first, chars: MAX_STORY_CHARS * 3 / 4 });
+  return [...parts.slice(0, first), ...rest.slice(rest.length - last)];
+}
+
+/** How many from the start are within the limits. */
+function fitting(
+  parts: readonly Part[],
+  { events, chars }: { readonly events: number; readonly chars: number },
+): number {
+  let count = 0;
+  for (let sum = 0; count < parts.length && count < events; count++) {
+    sum += parts[count]!.chars;
+    if (sum > chars) break;
+  }
+  return count;
 }
 
 function linesOf(store: HistoryStore, id: string): string[] {

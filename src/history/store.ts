@@ -24,8 +24,8 @@ const MIN_SEGMENT_MS = 60_000;
 const MAX_OPEN_SEGMENTS = 128;
 /** Messages of which what is known is kept in memory, since more will come of them. */
 const MAX_LIVE_MESSAGES = 10_000;
-/** Lines of one message that are kept. */
-const MAX_MESSAGE_LINES = 6_000;
+/** Lines of one message that are kept, and so many more that are neither an attempt that is made again nor a dialogue: its end is known, however often it was tried. */
+const MAX_MESSAGE_LINES = 6_000, MAX_LAST_LINES = 10_000;
 /** Pages of a segment's log at most: 4 MiB. */
 const MAX_LOG_PAGES = 512;
 /** Room that is left beyond what the queue keeps free. */
@@ -123,7 +123,9 @@ export class HistoryStore {
     const live = this.#liveOf(owner);
     for (const { text, recorded } of lines) {
       live.summary.add(recorded);
-      if (live.count++ < MAX_MESSAGE_LINES) live.lines.push(text);
+      if (live.count >= MAX_MESSAGE_LINES + (comesAgain(recorded) ? 0 : MAX_LAST_LINES)) continue;
+      live.count++;
+      live.lines.push(text);
     }
     this.#pending.add(live);
   }
@@ -533,4 +535,8 @@ function removeFile(path: string): void {
   } catch {
     // It is not there.
   }
+}
+
+function comesAgain({ event }: RecordedEvent): boolean {
+  return event.type === "dialogue" || (event.type === "delivery" && event.outcome === "tempfail");
 }

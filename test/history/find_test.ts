@@ -1,6 +1,6 @@
 /** Messages are found by everything that is known of them, and their stories are whole. */
 
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { find, story } from "../../src/history/mod.ts";
 import { receivedLine } from "../../src/history/received_line.ts";
 import type { HistoryQuery } from "../../src/protocol/mod.ts";
@@ -283,4 +283,34 @@ Deno.test("a listing goes on where it ended, stops when its time is over, and sa
       equal(messages[0]!.id, made.id(40), nonsense);
     }
   }, { segmentMessages: 7 });
+});
+
+Deno.test("of a message that was tried very often the begin and the end are told, and its outcome is known after a start", async () => {
+  await withHistory((history) => {
+    const tries = Array.from({ length: 6_100 }, (_, at) => made.attempt(1, "tempfail", `451 4.7.1 Later (${at})`));
+    history.report(made.accepted(1), ...tries);
+    history.now += 1;
+    history.report(made.attempt(1, "ok", "250 2.0.0 At last"));
+    history.store.close();
+    history.open();
+    deepEqual(history.find({}).map(({ outcome, reply }) => [outcome, reply]), [["relayed", "250 2.0.0 At last"]]);
+    const { events, truncated } = story(history.store, made.id(1), { dialogues: false });
+    deepEqual([truncated, events.length], [true, 2_000]);
+    equal(events[0]!.event.type, "smtp-message");
+    match(JSON.stringify(events.at(-1)), /At last/);
+  });
+});
+
+Deno.test("dialogues of a message that was tried very often go through the door in one piece of some size", async () => {
+  await withHistory((history) => {
+    const lines = Array.from({ length: 64 }, (_, ms) => ({ ms, from: "server", text: "x".repeat(500) }));
+    const spoken = Array.from({ length: 600 }, (_, at) => {
+      return { type: "dialogue", session: made.session(at), side: "out", message: made.id(1), lines, before: at };
+    });
+    history.report(made.accepted(1), ...spoken);
+    const { events, truncated } = story(history.store, made.id(1), { dialogues: true });
+    equal(truncated, true);
+    ok(JSON.stringify(events).length < 9 * 1024 ** 2);
+    match(JSON.stringify([events[0], events.at(-1)]), /"before":0.*"before":599/);
+  });
 });
