@@ -21,7 +21,8 @@ export interface LogEntry {
 
 type Type = Event["type"];
 /** Events without a line have no row. */
-type Logged = Exclude<Type, "count" | "gauge" | "histogram" | "smtp-committed" | "dialogue" | DsnEvent["type"]>;
+type Unlogged = "count" | "gauge" | "histogram" | "smtp-committed" | "dialogue" | "queue-message" | DsnEvent["type"];
+type Logged = Exclude<Type, Unlogged>;
 /** Fields that the history alone keeps. */
 type Detail = "detail" | "mechanism" | "replyClass";
 type FieldsOf<T extends Type> = Exclude<keyof Extract<Event, { type: T }>, "type" | "level" | "accepted" | Detail>;

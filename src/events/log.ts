@@ -75,6 +75,7 @@ export function formatEvent(event: Event): string | null {
     case "gauge":
     case "histogram":
     case "smtp-committed":
+    case "queue-message":
     case "queue-dsn-asked":
     case "queue-dsn-written":
     case "queue-dsn-dropped":

@@ -133,6 +133,7 @@ export class Stats {
       case "relay-cert-check":
       case "relay-error":
       case "relay-disconnected":
+      case "queue-message":
       case "queue-dsn-asked":
       case "queue-dsn-written":
       case "queue-dsn-dropped":

@@ -256,6 +256,20 @@ export type DsnEvent =
     readonly reason: string;
   };
 
+/** A message has come into the queue without a client. Has no line. Emitted while the history records. */
+export interface QueueMessageEvent {
+  readonly type: "queue-message";
+  readonly message: MessageId;
+  /** `import`: it lay as files in the spool, for `smtpctl import` or `discover`; `report`: this host has written it, a report of DMARC. */
+  readonly how: "import" | "report";
+  readonly from: ReversePath;
+  readonly bytes: number;
+  /** The first MAX_LISTED_PARTS of them. */
+  readonly envelopes: readonly AcceptedEnvelope[];
+  /** Envelopes that are left out. */
+  readonly more: number;
+}
+
 /** The last lines that client and server of a session exchanged before it went wrong. Has no line. Emitted while the history records. */
 export interface DialogueEvent {
   readonly type: "dialogue";
@@ -330,6 +344,7 @@ export type Event =
   | QueueEvent
   | NoticeEvent
   | DsnEvent
+  | QueueMessageEvent
   | DialogueEvent
   | StatEvent
   | TextEvent;

@@ -81,6 +81,9 @@ export class Assembler {
     }
     if (message === "") return session === "" ? undefined : this.#ofConnection(session, line);
     if (OF_UNWRITTEN_NOTICE.has(type)) return this.#ofNotice(message, line);
+    if (type === "queue-message") {
+      return this.#assign({ message, session: "", begins: true }, [...this.#takeNotice(message), line]);
+    }
     const common = session === "" ? [] : this.#commonFor(session, message);
     this.#assign({ message, session: "", begins: false }, [...common, line]);
     // The notice is a message of its own, which begins with this.

@@ -98,6 +98,8 @@ export class MessageSummary {
         return this.#gone(fields, "expired");
       case "queue-remove":
         return this.#gone(fields, "removed");
+      case "queue-message":
+        return this.#queued(fields);
       case "queue-dsn-written":
         return fields.dsn === this.id && this.id !== "" ? this.#notice(fields) : undefined;
     }
@@ -174,6 +176,14 @@ export class MessageSummary {
     this.#recipient(to, { named: true });
     if (isWhole(bytes)) this.bytes = bytes;
     for (const one of list(envelopes)) this.#envelope(one);
+  }
+
+  #queued({ from, bytes, envelopes, more }: Fields): void {
+    this.#accepted = true;
+    this.#sender(from);
+    if (isWhole(bytes)) this.bytes = bytes;
+    for (const one of list(envelopes)) this.#envelope(one);
+    if (isWhole(more) && more > 0) this.#count = this.envelopes.size + more;
   }
 
   #refusal({ command, reply, replyClass, address, detail }: Fields): void {

@@ -179,6 +179,14 @@ export const EVENTS = {
     "queue-remove": GONE,
     "queue-signed": SIGNED,
     "queue-unsigned": UNSIGNED,
+    "queue-message": {
+      message: messageId,
+      how: oneOf("import", "report"),
+      from: reversePath,
+      bytes: whole(),
+      envelopes: acceptedEnvelopes,
+      more: whole(),
+    },
     "queue-dsn-asked": { envelope: envelopeId, request: envelopeId, kind: dsnKind, rcpt: mailbox, status },
     "queue-dsn-written": {
       message: messageId,

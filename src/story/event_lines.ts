@@ -118,6 +118,14 @@ function linesOf({ at, event }: RecordedEvent, known: Known, id: string): EventL
       if (one === undefined) return dated({ ...line, text: `${words} by ${event.by}.` });
       return dated(each(line, one.name, (names) => `${words} by ${event.by} for ${names}.`));
     }
+    case "queue-message": {
+      const { how, from, bytes, envelopes, more } = event, all = counted(envelopes.length + more, "envelope");
+      const sender = senderOf(addressOf(from));
+      const text = how === "import"
+        ? `Taken into the queue from files, by smtpctl import or discover: ${bytes} octets from ${sender}, ${all}.`
+        : `Written by this host: a report of DMARC from ${sender}, ${bytes} octets, ${all}.`;
+      return dated({ kind: "message", level: "ok", text });
+    }
     case "queue-dsn-asked":
       return dated(each(
         { kind: "dsn", level: "info" },

@@ -59,6 +59,8 @@ export interface Known {
   readonly envelopes: readonly EnvelopeStory[];
   /** The DSN that the message itself is. */
   readonly asDsn: Seen<"queue-dsn-written"> | null;
+  /** How it came into the queue without a client. */
+  readonly queued: Seen<"queue-message"> | null;
   readonly disconnected: Seen<"smtp-disconnected"> | null;
   /** What administrators did to it. */
   readonly acts: readonly Seen<"admin-act">[];
@@ -81,7 +83,7 @@ export function gather(events: readonly RecordedEvent[], id: string, present: Pr
   const only = onlyEnvelope(events, id, present);
   const accepted: Seen<"smtp-message">[] = [], refusals: Refusal[] = [], acts: Seen<"admin-act">[] = [];
   let connected: Known["connected"] = null, disconnected: Known["disconnected"] = null, asDsn: Known["asDsn"] = null;
-  let login: string | null = null, session: string | null = null;
+  let queued: Known["queued"] = null, login: string | null = null, session: string | null = null;
   const named = isEnvelopeId(id) && only === null ? null : id.slice(0, 8);
   const draftOf = (envelope: EnvelopeId, make: () => Omit<Draft, "id" | "attempts" | "gone">): Draft | null => {
     if (only !== null && envelope !== only) return null;
@@ -127,6 +129,10 @@ export function gather(events: readonly RecordedEvent[], id: string, present: Pr
       case "admin-act":
         acts.push({ at, event });
         break;
+      case "queue-message":
+        queued = { at, event };
+        take(event.envelopes, at);
+        break;
       case "queue-dsn-written":
         if (event.dsn === named) {
           asDsn = { at, event };
@@ -163,8 +169,8 @@ export function gather(events: readonly RecordedEvent[], id: string, present: Pr
   const envelopes = all.map((draft) => {
     return finished(draft, draftName(draft, { ofSeveral: counts.get(draft.rcpt)!.length > 1 }), present);
   });
-  const message = accepted[0]?.event.message ?? asDsn?.event.dsn ?? messageOfFirst(envelopes);
-  return { message, session, connected, login, accepted, refusals, envelopes, asDsn, disconnected, acts };
+  const message = accepted[0]?.event.message ?? queued?.event.message ?? asDsn?.event.dsn ?? messageOfFirst(envelopes);
+  return { message, session, connected, login, accepted, refusals, envelopes, asDsn, queued, disconnected, acts };
 }
 
 /** The envelope that was asked for, where the id is one of those that are known. */
@@ -172,7 +178,9 @@ function onlyEnvelope(events: readonly RecordedEvent[], id: string, present: Pre
   if (!isEnvelopeId(id)) return null;
   const isKnown = present?.envelopes?.some((one) => one.id === id) === true || events.some(({ event }) => {
     if (event.type === "smtp-message") return event.detail?.envelopes.some((one) => one.id === id) === true;
-    if (event.type === "queue-dsn-written") return event.envelopes.some((one) => one.id === id);
+    if (event.type === "queue-dsn-written" || event.type === "queue-message") {
+      return event.envelopes.some((one) => one.id === id);
+    }
     return "envelope" in event && event.envelope === id;
   });
   return isKnown ? id : null;

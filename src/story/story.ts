@@ -110,7 +110,7 @@ function withinLines(lines: readonly StoryLine[]): readonly StoryLine[] {
 }
 
 function factsOf(known: Known, events: readonly RecordedEvent[]): StoryFacts {
-  const { accepted: [first], envelopes, connected, refusals, asDsn } = known;
+  const { accepted: [first], envelopes, connected, refusals, asDsn, queued } = known;
   const detail = first?.event.detail, refusal = refusals.find(({ event }) => event.detail?.sender !== undefined);
   const recipients = [...new Set(envelopes.filter(({ agent }) => agent !== "bounce").map(({ rcpt }) => rcpt))];
   const refused = refusals.flatMap(({ event }) => event.detail?.rcpts ?? []);
@@ -118,6 +118,8 @@ function factsOf(known: Known, events: readonly RecordedEvent[]): StoryFacts {
   const attempt = envelopes[0]?.attempts[0]?.event;
   const from = detail !== undefined
     ? addressOf(detail.sender)
+    : queued !== null
+    ? addressOf(queued.event.from)
     : asDsn !== null
     ? ""
     : attempt !== undefined
@@ -132,7 +134,7 @@ function factsOf(known: Known, events: readonly RecordedEvent[]): StoryFacts {
     peer: connected !== null || refusals.length > 0 ? clientOf(known) : null,
     login: known.login ?? (detail === undefined || detail.origin.username === "" ? null : detail.origin.username),
     messageId: detail === undefined || detail.messageId === "" ? null : detail.messageId,
-    bytes: first?.event.bytes ?? asDsn?.event.bytes ?? null,
+    bytes: first?.event.bytes ?? queued?.event.bytes ?? asDsn?.event.bytes ?? null,
     firstAt: events[0]?.at ?? envelopes[0]?.acceptedAt ?? null,
     lastAt: events.at(-1)?.at ?? null,
   };

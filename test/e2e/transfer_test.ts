@@ -13,6 +13,7 @@ const HELD = ["-P", "mda", "-P", "mta"];
 const config = ({ port, mail }: { port: number; mail: string }) =>
   `listen on 127.0.0.1 port ${port} hostname mx.${DOMAIN}
 smtp max-message-size 10M
+history keep 1d
 action "in" maildir "${mail}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}
 action "out" relay host "smtp://127.0.0.1:1"
 match from any for domain "${DOMAIN}" action "in"
@@ -80,6 +81,13 @@ Deno.test("a queue moves to another daemon, with everything that is known of it"
         assert.deepEqual([ran.stdout, ran.stderr, ran.code], ["5 envelopes imported\n", "", 0]);
         const ids = (await listing(daemon)).map(([id]) => id);
         assert.equal(new Set(ids).size, 10);
+        const [own = ""] = ids.filter((id) => !before.some(([old]) => old === id));
+        const found = await smtpctl(daemon, "find", "--id", own!.slice(0, 8));
+        assert.match(found.stdout, new RegExp(`^\\S+ \\S+  ${own!.slice(0, 8)}  .* queued`));
+        assert.match(
+          (await smtpctl(daemon, "story", own!)).stdout,
+          /Taken into the queue from files, by smtpctl import/,
+        );
       });
     });
     await withDaemon({ args: HELD, config }, async (daemon) => {

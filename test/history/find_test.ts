@@ -250,6 +250,24 @@ Deno.test("a notice that was signed before it was written is one message, and no
   });
 });
 
+Deno.test("what comes into the queue without a client is found at once, with its signature", async () => {
+  await withHistory((history) => {
+    const envelopes = [1, 2].map((index) => {
+      const rcpt = { local: `user${index}`, domain: "example.net" };
+      return { id: made.envelope(5, index), rcpt, dest: rcpt, agent: "mta", action: "a" };
+    });
+    history.report({ type: "queue-signed", message: made.id(5), domain: "example.org", selectors: ["s"] });
+    history.report({
+      ...{ type: "queue-message", message: made.id(5), how: "report", bytes: 9, envelopes, more: 0 },
+      from: { local: "postmaster", domain: "example.org" },
+    });
+    const [one, ...others] = history.find({ to: "user2@example.net" });
+    deepEqual([one!.id, one!.from, one!.outcome, one!.rcpts], [made.id(5), "postmaster@example.org", "queued", 2]);
+    deepEqual([others, history.ids({ from: "postmaster" }), one!.bytes], [[], [made.id(5)], 9]);
+    deepEqual(history.story(made.id(5)), ["queue-signed", "queue-message"]);
+  });
+});
+
 Deno.test("a listing goes on where it ended, stops when its time is over, and says so", async () => {
   await withHistory((history) => {
     for (let number = 1; number <= 40; number++) history.report(made.accepted(number));

@@ -713,6 +713,13 @@ export const SAMPLES: {
       "queue-remove": [gone],
       "queue-signed": [{ message: MESSAGE, domain: "example.org", selectors: [] }],
       "queue-unsigned": [{ message: MESSAGE, deferred: true, reason: "r" }],
+      "queue-message": [
+        {
+          ...{ message: MESSAGE, how: "import", from: null, bytes: 1, more: 0 },
+          envelopes: DSN_EVENTS["queue-dsn-written"][0]!.envelopes,
+        },
+        { message: MESSAGE, how: "report", from: { local: "a", domain: "x.test" }, bytes: 1, envelopes: [], more: 2 },
+      ],
       ...DSN_EVENTS,
     },
     answers: {},

@@ -8,12 +8,14 @@ import {
   NOON,
   openQueue,
   type QueueHarness,
+  SETTINGS,
   text,
   ticketsOf,
   typed,
   withQueue,
 } from "./harness.ts";
 import { evpid, msgid } from "../ids.ts";
+import { doorFault } from "../isolate/event_details.ts";
 
 const ENVELOPE = `version: 3
 dispatcher: out
@@ -86,6 +88,29 @@ Deno.test("discover takes in a message with its retries, informs the scheduler, 
     ]);
     assert.ok(!exists(folder));
     assert.deepEqual(await discover(harness, "0badcafe"), { count: 0, error: "It is not there" });
+  });
+});
+
+Deno.test("the history is told of what discover has taken in, before the scheduler is", async () => {
+  await withQueue(async (harness, spool) => {
+    lay(spool, "0badcafe", [ENVELOPE, ENVELOPE.replace("b@other", "c@other")], "Subject: x\n\nHello\n");
+    assert.deepEqual(await discover(harness, "0badcafe"), { count: 2, error: null });
+    const reported = harness.events.filter(({ type }) => type === "queue-message");
+    assert.deepEqual(reported.map((event) => doorFault("queue", event)), [null]);
+    const rcpt = { local: "b", domain: "example.org" }, dest = { local: "b", domain: "other.example" };
+    const envelopes = [
+      { id: evpid("0badcafe00000001"), rcpt, dest, agent: "mta", action: "out" },
+      { id: evpid("0badcafe00000002"), rcpt, dest: { ...dest, local: "c" }, agent: "mta", action: "out" },
+    ];
+    const from = { local: "a", domain: "example.net" };
+    assert.deepEqual(reported, [
+      { type: "queue-message", message: msgid("0badcafe"), how: "import", from, bytes: 18, envelopes, more: 0 },
+    ]);
+  }, { shared: { ...SETTINGS, recording: true } });
+  await withQueue(async (harness, spool) => {
+    lay(spool, "0badcafe", [ENVELOPE]);
+    await discover(harness, "0badcafe");
+    assert.deepEqual(harness.events.filter(({ type }) => type === "queue-message"), []);
   });
 });
 

@@ -20,6 +20,7 @@ import {
   open,
   openQueue,
   type QueueHarness,
+  SETTINGS,
   settingsFor,
   text,
 } from "./harness.ts";
@@ -103,11 +104,15 @@ class Reporter {
   }
 }
 
-async function withReporter(zones: FixtureZones, test: (reporter: Reporter, spool: string) => Promise<void>) {
+async function withReporter(
+  zones: FixtureZones,
+  test: (reporter: Reporter, spool: string) => Promise<void>,
+  settings: Parameters<typeof settingsFor>[1] = {},
+) {
   const spool = await Deno.makeTempDir();
   const reporter = new Reporter(zones);
   try {
-    await reporter.open(spool);
+    await reporter.open(spool, settings);
     await test(reporter, spool);
   } finally {
     reporter.harness.stop();
@@ -134,6 +139,19 @@ function result(row: Partial<DmarcResult["row"]> = {}, domain = "news.example"):
 }
 
 const WANTED: FixtureZones = { "_dmarc.news.example": [{ TXT: "v=DMARC1; p=reject; rua=mailto:rua@news.example" }] };
+
+Deno.test("the history is told of a report that is in the queue", async () => {
+  const shared = { ...SETTINGS, recording: true } as const;
+  await withReporter(WANTED, async (reporter) => {
+    reporter.count(result());
+    await reporter.pass(MIDNIGHT + HOUR_MS);
+    const [report] = await reporter.reports();
+    const reported = reporter.harness.events.flatMap((event) => event.type === "queue-message" ? [event] : []);
+    assert.deepEqual(reported.map(({ how, from, envelopes }) => [how, from, envelopes.map(({ id }) => id)]), [
+      ["report", FROM, report!.group.map(({ id }) => id)],
+    ]);
+  }, { shared });
+});
 
 Deno.test("results of a day become one mail per domain when it is over, with a row for what messages have in common", async () => {
   const zones = { ...WANTED, "_dmarc.other.example": [{ TXT: "v=DMARC1; p=none; rua=mailto:a@other.example" }] };

@@ -414,6 +414,15 @@ const STORIES: Readonly<Record<string, Recording>> = {
       queued(2, CAROL, { state: "held", wait: "relay waits for the DNS to tell the mail exchangers" }),
     ], { notes: ["This is what the queue knows: the history is off."] }),
   },
+  "taken-in-from-files": {
+    events: [
+      recorded(0, {
+        ...{ type: "queue-message", message: MESSAGE, how: "import", from: null, bytes: 1234, more: 3 },
+        envelopes: [{ id: envelopeOf(1), rcpt: mailbox(BOB), dest: mailbox(BOB), agent: "mta", action: "out" }],
+      }),
+    ],
+    present: present(100, [queued(1, BOB)]),
+  },
   "lost-sight-of": { events: [accepted(1, [{ rcpt: BOB }]), full(3, 1)], present: present(1000, []), truncated: true },
   "the-queue-does-not-answer": { events: [accepted(1, [{ rcpt: BOB }]), full(3, 1)], present: present(1000, null) },
 };

@@ -30,6 +30,7 @@ import {
 import type { DmarcReportSettings, FromLookup, ToLookup } from "../../protocol/mod.ts";
 import { localOrigin, newBoundary, type Notice, type Notices } from "../notices.ts";
 import type { QueueState } from "../queue_state.ts";
+import { queueMessage } from "../recorded.ts";
 import type { DayOfDomain, ReportKey, ReportRows } from "../store/report_rows.ts";
 import { dayOf } from "./collector.ts";
 
@@ -250,6 +251,7 @@ export class ReportSender {
           resolve(null);
           if (!written) return;
           queue.tally.add("dmarc.report");
+          if (queue.observer.recording === true) queue.emit(queueMessage("report", envelopes, notice.text.length));
           const to = [...new Set(envelopes.map(({ rcpt }) => `<${formatMailbox(rcpt)}>`))].join(", ");
           queue.info(`dmarc: the report about ${key.domain} of ${dateOf(key.day)} goes to ${to} as message ${message}`);
         },

@@ -28,6 +28,7 @@ import { Damaged } from "../store/records.ts";
 import { localOrigin, newBoundary, type NoticeOrder, type Notices } from "../notices.ts";
 import type { QueueState } from "../queue_state.ts";
 import { errorLine } from "../disposition.ts";
+import { listedEnvelopes } from "../recorded.ts";
 
 /** A complete original above this is returned as its headers only. */
 const MAX_RETURNED_OCTETS = 4 * 1024 * 1024;
@@ -274,9 +275,7 @@ function writtenEvent(
     dsn: messageOf(written[0]!.id),
     to,
     bytes,
-    envelopes: written.slice(0, MAX_LISTED_PARTS).map(({ id, rcpt, dest, agent, action, user }) => {
-      return { id, rcpt, dest, agent, action, ...(user === undefined ? {} : { user }) };
-    }),
+    envelopes: listedEnvelopes(written),
     ...(routed === undefined ? {} : { routed }),
   };
 }

@@ -26,6 +26,7 @@ import { MAX_CHUNKS } from "../store/chunk_key.ts";
 import { FIRST_ROW } from "../store/ranges.ts";
 import { laneOf } from "../store/rows.ts";
 import type { QueueState } from "../queue_state.ts";
+import { queueMessage } from "../recorded.ts";
 
 /** Envelopes of one message at most. */
 const MAX_ENVELOPES = 100_000;
@@ -124,14 +125,16 @@ export class Discovery {
     const working = `${this.#folder}/${messageIdOf(number)}${WORKING}`;
     if (only === null) Deno.renameSync(source, working);
     else this.#split(source, working, only);
+    let bytes: number;
     try {
-      await this.#store(number, working, envelopes);
+      bytes = await this.#store(number, working, envelopes);
     } catch (error) {
       Deno.renameSync(working, only === null ? source : `${this.#folder}/${messageIdOf(number)}`);
       throw error;
     }
     // Before anybody may deliver it: what lies here at the next start under its old name is taken in then.
     this.#dispose(working);
+    if (this.#queue.observer.recording === true) this.#queue.emit(queueMessage("import", envelopes, bytes));
     this.#enqueue(envelopes);
     return envelopes.length;
   }
@@ -211,7 +214,8 @@ export class Discovery {
     }
   }
 
-  async #store(number: MessageNumber, working: string, envelopes: readonly Envelope[]): Promise<void> {
+  /** Returns the octets of the message. */
+  async #store(number: MessageNumber, working: string, envelopes: readonly Envelope[]): Promise<number> {
     using file = Deno.openSync(`${working}/${BODY}`, { read: true });
     const { size } = file.statSync();
     const chunks = Math.ceil(size / CHUNK_BYTES);
@@ -224,6 +228,7 @@ export class Discovery {
       }
       const tail = readChunk(file, size - Math.max(0, chunks - 1) * CHUNK_BYTES);
       await this.#commit(number, { size, chunks, tail, envelopes });
+      return size;
     } catch (error) {
       if (stored) this.#queue.erase(number);
       throw error;
