@@ -72,7 +72,7 @@ export type SmtpEvent =
     readonly session: string;
     readonly user: string;
     readonly result: "ok" | "permfail" | "tempfail";
-    /** While the history records: `PLAIN`, `LOGIN`, `SCRAM-SHA-256` or `SCRAM-SHA-256-PLUS`. */
+    /** While the history records: `PLAIN`, `LOGIN`, or `SCRAM-SHA-256`, with and without channel binding. */
     readonly mechanism?: string;
   }
   | {

@@ -1,4 +1,4 @@
-/** The paths of the API: methods, parameters, answers, scopes. What each does is in handlers.ts; the description of the API follows from these. */
+/** The paths of the API: methods, parameters, answers, scopes. What each does is in api.ts; the description of the API follows from these. */
 
 import { createRoute, z } from "@hono/zod-openapi";
 import * as schemas from "./schemas.ts";
