@@ -44,7 +44,9 @@ export async function explainEnvelopes({ envelopes, text }: Stored, deps: Behind
   const { config, settings, now } = deps;
   const keys = settings.smtp.signing ?? [];
   const steps: Step[] = [];
-  if (Object.values(config.actions).some((action) => action.kind === "relay" && action.dkim)) {
+  if (
+    config.dkim.length > 0 || Object.values(config.actions).some((action) => action.kind === "relay" && action.dkim)
+  ) {
     steps.push(await explainSigning(envelopes, text, { config, keys, now }));
   }
   const wire: Wire = {

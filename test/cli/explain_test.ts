@@ -77,6 +77,14 @@ Deno.test("explain --json prints one document, and says what is not known", asyn
   });
 });
 
+Deno.test("explain says that keys sign nothing where no action has dkim", async () => {
+  await withFolder(async (folder) => {
+    const config = `dkim example.net selector s key "/nonexistent"\n${CONFIG}`;
+    const { out } = await run(folder, ["-f", "a@example.net", "-t", "nobody@example.org", ...CLIENT], { config });
+    assert.match(out, /^not signed: no action has "dkim"$/m);
+  });
+});
+
 Deno.test("explain takes the sender from the message, or the null sender", async () => {
   await withFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/m`, "From: Bob <bob@example.net>\n\nx\n");
