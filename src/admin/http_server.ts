@@ -63,7 +63,12 @@ export class AdminServer {
     );
     // Main listens in its stead. Of a server that does not listen, the runtime closes each connection behind its first answer.
     Object.defineProperty(this.#server, "listening", { value: true });
-    this.#server.on("clientError", (_error, socket) => socket.destroy());
+    this.#server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+      // Nothing is put between the parts of an answer that is being sent.
+      if (this.#clients.get(socket as net.Socket)?.running !== 0 || !socket.writable) return void socket.destroy();
+      const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
+      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    });
   }
 
   /** Connections that are open. */
