@@ -185,11 +185,13 @@ export function dkimRecord({ domain, selector, use, state, ok, text }: DkimKeySt
 export function relayRecords(answer: Extract<RelayToControl, { type: "records" }>): JsonRecord[] {
   const { hosts = [], routes = [], relays = [], hoststats = [] } = answer;
   return [
-    ...hosts.map(({ address, name, references, connections, lastConnectAt, transactionMs }) => {
-      return { address, name, references, connections, lastConnectAt: time(lastConnectAt), transactionMs };
+    ...hosts.map(({ address, name, references, connections, transactionMs, failureClass, failure, ...times }) => {
+      const [lastConnectAt, failedAt] = [time(times.lastConnectAt), time(times.failedAt)];
+      return { address, name, references, connections, lastConnectAt, transactionMs, failedAt, failureClass, failure };
     }),
-    ...routes.map(({ route, source, host, isNew, disabled, connections, errors, penalty, enabledAt }) => {
-      return { route, source, host, isNew, disabled, connections, errors, penalty, enabledAt: time(enabledAt) };
+    ...routes.map(({ route, source, host, isNew, disabled, connections, errors, penalty, enabledAt, ...block }) => {
+      const until = { enabledAt: time(enabledAt) }, { blocks, blockReply } = block;
+      return { route, source, host, isNew, disabled, connections, errors, penalty, ...until, blocks, blockReply };
     }),
     ...relays.map(({ relay, source, tasks, connections, lastConnectAt, retryAt, waitsForMx }) => {
       const times = { lastConnectAt: time(lastConnectAt), retryAt: time(retryAt) };

@@ -13,6 +13,10 @@ export interface HostRecord {
   readonly lastConnectAt: number | null;
   /** How long transactions with it take on average; null before the first. */
   readonly transactionMs: number | null;
+  /** The last time that it did not take something: what that means (src/reply_class), and what it said. */
+  readonly failedAt: number | null;
+  readonly failureClass: string | null;
+  readonly failure: string | null;
 }
 /** Of a pair of local address and host. `enabledAt`: when it may be used again. */
 export interface RouteRecord {
@@ -21,11 +25,14 @@ export interface RouteRecord {
   readonly source: string | null;
   readonly host: string;
   readonly isNew: boolean;
-  readonly disabled: "network" | "rejects" | null;
+  readonly disabled: "network" | "rejects" | "blocked" | null;
   readonly connections: number;
   readonly errors: number;
   readonly penalty: number;
   readonly enabledAt: number | null;
+  /** Times in a row that the host said that it blocks this server, and what it said last. */
+  readonly blocks: number;
+  readonly blockReply: string | null;
 }
 /** Of a destination and local address. `retryAt`: when it connects again. */
 export interface RelayRecord {
@@ -52,17 +59,22 @@ export const host: Check<HostRecord> = record<HostRecord>({
   connections: whole(),
   lastConnectAt: time,
   transactionMs: nullOr(finite),
+  failedAt: time,
+  failureClass: nullOr(text()),
+  failure: nullOr(longText),
 });
 export const route: Check<RouteRecord> = record<RouteRecord>({
   route: whole({ least: Number.MIN_SAFE_INTEGER }),
   source: nullOr(text()),
   host: text(),
   isNew: flag,
-  disabled: nullOr(oneOf("network", "rejects")),
+  disabled: nullOr(oneOf("network", "rejects", "blocked")),
   connections: whole(),
   errors: whole(),
   penalty: finite,
   enabledAt: time,
+  blocks: whole(),
+  blockReply: nullOr(longText),
 });
 export const relay: Check<RelayRecord> = record<RelayRecord>({
   relay: text(),

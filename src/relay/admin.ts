@@ -58,7 +58,7 @@ function linesOf(what: What, { clock, table, relays, reporter }: AdminDeps): str
   const now = clock.steady();
   switch (what) {
     case "hosts":
-      return showHosts(table.hosts(), now);
+      return showHosts(table.hosts(), table.routes(), now);
     case "routes":
       return showRoutes(table.routes(), now);
     case "relays":

@@ -6,6 +6,7 @@ import { type Envelope, type EnvelopeId, formatMailbox, type Outcome } from "../
 import type { SrsKeys } from "../mac/mod.ts";
 import type { AttemptDetail, Observer } from "../events/mod.ts";
 import type { RecipientResult, Transaction } from "../smtp_client/mod.ts";
+import { classifyText } from "../reply_class/mod.ts";
 import type { QueueClient } from "../queue_client/mod.ts";
 import { type Message, Messages } from "./session/messages.ts";
 import type { Reason } from "./reason.ts";
@@ -41,6 +42,8 @@ const MAX_STATUS_DOMAINS = 10_000;
 export class DeliveryReporter {
   /** Last status of each destination domain, the latest last. */
   readonly statuses: Map<string, HostStatus> = new BoundedMap(MAX_STATUS_DOMAINS);
+  /** An envelope of this domain waits because the host blocks this server. */
+  onblocked: (domain: string, id: EnvelopeId) => void = () => {};
   /** A recipient of this domain was accepted. */
   onaccepted: (domain: string) => void = () => {};
   readonly #queue: QueueClient;
@@ -154,6 +157,8 @@ export class DeliveryReporter {
   #settle(envelope: Envelope, outcome: Outcome, hop: RelayHop, result: RecipientResult | null = null): void {
     this.#queue.settle(envelope.id, outcome);
     this.#remember(hop.domain, outcome.text);
+    const blocked = outcome.result === "tempfail" && classifyText(outcome.text) === "reputation";
+    if (blocked) this.onblocked(hop.domain, envelope.id);
     this.#observer.emit({
       type: "delivery",
       agent: "mta",

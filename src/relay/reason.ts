@@ -70,6 +70,12 @@ export function reasonOfBreaks(remote: Remote, { count, next }: Failures): Reaso
   return { text, enhanced: "4.4.2", remote };
 }
 
+/** Returns the reason for mail that a host is not given since it blocks this server. What it said may be about another sender's message. */
+export function reasonOfBlock(remote: Remote, next: number): Reason {
+  const text = `${nameOf(remote)} blocks mail of this server for now; ${nextTry(next)}`;
+  return { text, enhanced: "4.7.1", remote };
+}
+
 /** RFC 3339, in whole seconds: readers may be in any time zone. */
 function nextTry(at: number): string {
   return `next try at ${new Date(at).toISOString().slice(0, 19)}Z`;

@@ -23,13 +23,16 @@ export function timeOf({ steady, now }: Moment): Time {
 
 /** One for each remote address. */
 export function hostRecords(hosts: Iterable<Host>, time: Time): HostRecord[] {
-  return Array.from(hosts, ({ address, name, routes, connections, lastConnectAt, transactionMs }) => ({
+  return Array.from(hosts, ({ address, name, routes, connections, lastConnectAt, transactionMs, lastFailure }) => ({
     address,
     name: name || address,
     references: routes + connections,
     connections,
     lastConnectAt: time(lastConnectAt),
     transactionMs: transactionMs === null ? null : Math.round(transactionMs),
+    failedAt: lastFailure === null ? null : time(lastFailure.at),
+    failureClass: lastFailure?.replyClass ?? null,
+    failure: lastFailure?.text ?? null,
   }));
 }
 
@@ -42,7 +45,8 @@ export function slowest(hosts: readonly HostRecord[], most: number): HostRecord[
 
 /** One for each pair of local address and host. */
 export function routeRecords(routes: Iterable<Route>, time: Time): RouteRecord[] {
-  return Array.from(routes, ({ id, source, host, fresh, disabled, connections, errors, penalty, enabledAt }) => {
+  return Array.from(routes, (route) => {
+    const { id, source, host, fresh, disabled, connections, errors, penalty, enabledAt, blocks, blockReply } = route;
     const until = disabled === null ? null : time(enabledAt, "ahead");
     return {
       route: id,
@@ -54,6 +58,8 @@ export function routeRecords(routes: Iterable<Route>, time: Time): RouteRecord[]
       errors,
       penalty,
       enabledAt: until,
+      blocks,
+      blockReply: blocks === 0 ? null : blockReply,
     };
   });
 }

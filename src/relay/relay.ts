@@ -5,8 +5,9 @@ import { debug } from "../events/mod.ts";
 import { NO_REQUIRETLS_CODE } from "../smtp_client/mod.ts";
 import { chooseRoute, type ConnectionDemand } from "./routes/choose.ts";
 import type { Exchanger } from "./routes/mx.ts";
-import { better, NOTHING_LEFT, type Reason, reasonOfBreaks, reasonOfRefusals } from "./reason.ts";
+import { better, NOTHING_LEFT, type Reason, reasonOfBlock, reasonOfBreaks, reasonOfRefusals } from "./reason.ts";
 import type { RelayDeps, Siblings } from "./relay_deps.ts";
+import { groupOf } from "./routes/group.ts";
 import type { Route } from "./routes/routes.ts";
 import type { Ending, Session, SessionOwner } from "./session/session.ts";
 import { avoiding, type Target } from "./routes/target.ts";
@@ -121,6 +122,29 @@ export class Relay implements SessionOwner {
     this.#deps.table.ready(session.route);
   }
 
+  accepted(route: Route): void {
+    this.#deps.table.accepted(route);
+  }
+
+  blocked(route: Route, exchanger: Exchanger, reply: string): void {
+    const { clock, table } = this.#deps;
+    const now = clock.steady();
+    const others = groupOf(this.#exchangers ?? [], exchanger).map(({ address }) =>
+      table.route(address, now, route.source)
+    );
+    const routes = [...new Set([route, ...others])];
+    const delay = table.suspend(routes, { reply, now });
+    if (delay !== null) {
+      const reason = reasonOfBlock({ host: exchanger.host, address: exchanger.address }, clock.now() + delay);
+      for (const one of routes) {
+        one.failure = reason;
+        this.#deps.log(`smtp-out: Suspending route ${routeName(one)} for ${delay / 1000}s: blocked, ${reply}`);
+      }
+    }
+    this.#moved = true;
+    for (const session of this.#sessions) if (routes.includes(session.route)) session.stop();
+  }
+
   idle(session: Session): void {
     this.#idle.add(session);
     this.#drain();
@@ -180,22 +204,7 @@ export class Relay implements SessionOwner {
     this.#siblings.connections--;
     if (ending.ready) this.#readyCount--;
     table.disconnected(session.route, this.target.domain, clock.steady());
-    const { remote, refused } = ending;
-    if (refused > 0) {
-      this.#disable(session.route, 2, "rejects", (next) => reasonOfRefusals(remote, { count: refused, next }));
-    } else if (!ending.ready && session.route.connections === 0 && !this.#stopped) {
-      this.#disable(session.route, 1, "network", () => ending.failure);
-    }
-    if (ending.sent > 0) session.route.broken = 0;
-    else if (ending.broke && ++session.route.broken >= MAX_BROKEN_SESSIONS) {
-      session.route.broken = 0;
-      this.#disable(
-        session.route,
-        1,
-        "network",
-        (next) => reasonOfBreaks(remote, { count: MAX_BROKEN_SESSIONS, next }),
-      );
-    }
+    this.#blame(session, ending);
     this.#mayReplaceSession ||= ending.fullTerm;
     if (ending.loops) {
       this.#deps.learnOwn(session.route.host.address);
@@ -204,6 +213,23 @@ export class Relay implements SessionOwner {
     }
     this.#drain();
     this.#settleDown();
+  }
+
+  /** Leaves the route alone for a while when its host is at fault. */
+  #blame({ route }: Session, { ready, sent, broke, refused, failure, remote }: Ending): void {
+    if (sent > 0) route.broken = 0;
+    // It is left alone already, for longer.
+    if (route.disabled === "blocked") return;
+    if (refused > 0) {
+      this.#disable(route, 2, "rejects", (next) => reasonOfRefusals(remote, { count: refused, next }));
+    } else if (!ready && route.connections === 0 && !this.#stopped) {
+      this.#disable(route, 1, "network", () => failure);
+    }
+    if (sent === 0 && broke && ++route.broken >= MAX_BROKEN_SESSIONS) {
+      route.broken = 0;
+      const count = MAX_BROKEN_SESSIONS;
+      this.#disable(route, 1, "network", (next) => reasonOfBreaks(remote, { count, next }));
+    }
   }
 
   /** `reason` is given when the host is tried next, in ms since the epoch. */

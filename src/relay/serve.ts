@@ -118,6 +118,7 @@ class RelayService {
       const ids = this.#deferred.release(domain, deps.clock.steady());
       if (ids.length > 0) this.onreachable(ids);
     };
+    this.#reporter.onblocked = (domain, id) => this.#deferred.remember(domain, [id], deps.clock.steady());
     const view = { queue: this.#queue, relays: this.#relays, table: this.#table };
     this.#gauges = new Gauges(view, new Tally(isolate.emit), deps.clock);
     this.#table.onenabled = (route) => this.#log(`smtp-out: Enabling route ${routeName(route)}`);

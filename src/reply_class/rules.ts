@@ -20,6 +20,8 @@ export interface WordRule {
 
 /** Words that decide whatever the codes say: large providers use a few codes for everything, and say the rest in words. */
 export const WORDS: readonly WordRule[] = [
+  // This server's words for mail that waits because its host has said so before
+  { class: "reputation", of: "this server", says: ["blocks mail of this server"] },
   // Marks of single providers
   { class: "no-such-user", of: "Gmail", says: ["p=nosuchuser", "p=baduser", "nosuchuser"] },
   { class: "no-such-user", detail: "closed", of: "Gmail", says: ["p=disableduser", "disableduser", "inactiveuser"] },

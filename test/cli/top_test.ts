@@ -17,7 +17,16 @@ const lane = (name: string, envelopes: number, hours: number, inflight = 0) => {
   return { agent: "mta", action: "out", name, envelopes, inflight, ...OPEN, oldestAt: at - hours * HOUR_MS } as const;
 };
 const host = (address: string, transactionMs: number) => {
-  return { address, name: `mx.${address}`, references: 1, connections: 2, lastConnectAt: null, transactionMs };
+  const failure = { failedAt: null, failureClass: null, failure: null };
+  return {
+    address,
+    name: `mx.${address}`,
+    references: 1,
+    connections: 2,
+    lastConnectAt: null,
+    transactionMs,
+    ...failure,
+  };
 };
 const SAMPLE: TopSample = {
   serverName: "mx.example.org",

@@ -76,6 +76,7 @@ Deno.test("the others have the names of smtpctl(8) too", () => {
     connections: 0,
     lastConnectAt: null,
     transactionMs: 3,
+    ...{ failedAt: null, failureClass: null, failure: null },
   };
   const route = { route: 1, source: null, host: "192.0.2.1", isNew: true, disabled: null, connections: 0 } as const;
   const relay = { relay: "[relay]", source: null, tasks: 1, connections: 0, lastConnectAt: 1, retryAt: null };
@@ -108,7 +109,13 @@ Deno.test("the others have the names of smtpctl(8) too", () => {
       records.dkimRecord({ domain: "d", selector: "s", use: "signs", state: "ok", ok: true, text: "t" }),
     ]],
     ["show hosts", records.relayRecords({ ...call, hosts: [host] })],
-    ["show routes", records.relayRecords({ ...call, routes: [{ ...route, errors: 0, penalty: 0, enabledAt: 1 }] })],
+    [
+      "show routes",
+      records.relayRecords({
+        ...call,
+        routes: [{ ...route, errors: 0, penalty: 0, enabledAt: 1, blocks: 0, blockReply: null }],
+      }),
+    ],
     ["show relays", records.relayRecords({ ...call, relays: [{ ...relay, waitsForMx: false }] })],
     ["show hoststats", records.relayRecords({ ...call, hoststats: [{ domain: "d", at: 1, status: "ok" }] })],
   ];

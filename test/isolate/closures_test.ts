@@ -23,7 +23,7 @@ const LOADED: Readonly<Record<Role, readonly string[]>> = {
   scheduler: ["mac", "schedule"],
   relay: [
     ...["bounded_map.ts", "config/defaults.ts", "config/limits.ts", "config/protocols.ts", "dns", "mac", "net"],
-    ...["queue_client", "relay", "smtp_client"],
+    ...["queue_client", "relay", "reply_class", "smtp_client"],
   ],
   delivery: [
     ...["bounded_map.ts", "config/protocols.ts", "delivery", "file_client", "net", "queue_client", "smtp_client"],

@@ -457,14 +457,14 @@ export const SAMPLES: {
           call: 1,
           hosts: [{
             ...{ address: "a", name: "n", references: 1, connections: 0 },
-            ...{ lastConnectAt: null, transactionMs: 1 },
+            ...{ lastConnectAt: null, transactionMs: 1, failedAt: 1, failureClass: "rate", failure: "450 slow" },
           }],
         },
         {
           call: 1,
           routes: [{
             ...{ route: 1, source: null, host: "h", isNew: true, disabled: null },
-            ...{ connections: 0, errors: 0, penalty: 0, enabledAt: 1 },
+            ...{ connections: 0, errors: 0, penalty: 0, enabledAt: 1, blocks: 1, blockReply: "450 no" },
           }],
         },
         {

@@ -146,6 +146,9 @@ export const host = z.object({
   connections: count,
   lastConnectAt: maybeTime,
   transactionMs: z.number().nullable(),
+  failedAt: maybeTime,
+  failureClass: maybeText,
+  failure: maybeText,
 }).openapi("Host");
 export const hostList = listOf(host, "HostList");
 

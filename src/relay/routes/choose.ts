@@ -171,7 +171,7 @@ function walk(
       const exchanger = list[end]!;
       const route = table.route(exchanger.address, now, demand.source);
       if (route.disabled !== null) {
-        rejects ||= route.disabled === "rejects";
+        rejects ||= route.disabled !== "network";
         if (route.failure !== null) reason = better(reason, route.failure);
         continue;
       }

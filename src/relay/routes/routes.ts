@@ -4,6 +4,7 @@
  * scheduled elsewhere, src/schedule/backoff.ts. Pure state with the time as an argument (ms of the steady clock); timers are the caller's.
  */
 
+import type { ReplyClass } from "../../reply_class/mod.ts";
 import type { Reason } from "../reason.ts";
 
 /** A remote address. */
@@ -20,6 +21,16 @@ export interface Host {
   rcptMax: { readonly most: number; readonly until: number } | null;
   /** How long transactions with it take, in ms: of the last few on average; null before the first. */
   transactionMs: number | null;
+  /** The last time that it did not take something; null for never. For the administrator alone: it may name correspondents. */
+  lastFailure: HostFailure | null;
+}
+
+/** What a host said when it did not take a message or a session. */
+export interface HostFailure {
+  readonly replyClass: ReplyClass;
+  readonly text: string;
+  /** In ms of the steady clock. */
+  readonly at: number;
 }
 
 /** From a local address to one host. */
@@ -37,7 +48,11 @@ export interface Route {
   broken: number;
   penalty: number;
   /** Why it must not be used; null when it may. */
-  disabled: "network" | "rejects" | null;
+  disabled: "network" | "rejects" | "blocked" | null;
+  /** Times in a row that the host has said that it blocks this server, without a message that it took in between; 0 for none. */
+  blocks: number;
+  /** What it said then; for the administrator alone. */
+  blockReply: string;
   /** What it was disabled for, fit to be the reason for any message that goes this way; null when a session got ready since. */
   failure: Reason | null;
   enabledAt: number;
@@ -56,6 +71,10 @@ const NO_TRAFFIC: Traffic = { connections: 0, lastConnectAt: -Infinity };
 /** Back-off of a route: 15 s · penalty², an hour at most. */
 const PENALTY_BASE_MS = 15_000;
 const PENALTY_MAX_MS = 3_600_000;
+/** A host that blocks this server is left alone for 15 minutes, and twice as long each time in a row, four hours at most. */
+const BLOCK_BASE_MS = 15 * 60_000, BLOCK_MAX_MS = 4 * 3_600_000;
+/** Longest reply that is kept of a host for the administrator, in UTF-16 units. */
+const MAX_REPLY_CHARS = 300;
 /** Hosts that are remembered. Those without connection and penalty are forgotten first. */
 const MAX_HOSTS = 10_000;
 /** A host is asked again after so long whether it takes more recipients in one transaction. */
@@ -63,6 +82,11 @@ const RCPT_MAX_MS = 3_600_000;
 
 /** What the last transaction counts in the average. */
 const LAST_WEIGHT = 0.25;
+
+/** Remembers what a host said, or what happened with it, when it did not take something. */
+export function learnFailure(host: Host, { replyClass, text, at }: HostFailure): void {
+  host.lastFailure = { replyClass, text: text.slice(0, MAX_REPLY_CHARS), at };
+}
 
 /** Takes into account that a transaction with the host has taken `ms`. */
 export function learnPace(host: Host, ms: number): void {
@@ -124,6 +148,8 @@ export class RouteTable {
       broken: 0,
       penalty: 0,
       disabled: null,
+      blocks: 0,
+      blockReply: "",
       failure: null,
       enabledAt: 0,
       lastConnectAt: -Infinity,
@@ -135,8 +161,10 @@ export class RouteTable {
 
   /** The host of one more route. */
   #host(address: string): Host {
-    const host = this.#hosts.get(address) ??
-      { address, name: "", routes: 0, connections: 0, lastConnectAt: -Infinity, rcptMax: null, transactionMs: null };
+    const host = this.#hosts.get(address) ?? {
+      ...{ address, name: "", routes: 0, connections: 0, lastConnectAt: -Infinity },
+      ...{ rcptMax: null, transactionMs: null, lastFailure: null },
+    };
     host.routes++;
     this.#hosts.set(address, host);
     return host;
@@ -168,9 +196,37 @@ export class RouteTable {
 
   /** Notes that a session got so far that mail can be sent: the route is good. */
   ready(route: Route): void {
-    route.fresh = false;
+    // After a block only a message that is taken says that it is over.
+    route.fresh = route.blocks > 0;
     route.penalty = 0;
     route.failure = null;
+  }
+
+  /** Notes that the host has taken a message: it does not block this server. */
+  accepted(route: Route): void {
+    if (route.blocks === 0) return;
+    route.blocks = 0;
+    route.blockReply = "";
+    if (route.disabled === null) route.fresh = false;
+  }
+
+  /**
+   * Leaves routes alone whose hosts block this server, as `reply` says, for longer each time. Returns for how long, in ms; null when the first of them, the
+   * one that was used, is suspended already.
+   */
+  suspend(routes: readonly Route[], { reply, now }: { readonly reply: string; readonly now: number }): number | null {
+    const used = routes[0];
+    if (used === undefined || (used.disabled === "blocked" && used.enabledAt > now)) return null;
+    const blocks = used.blocks + 1;
+    const delay = Math.min(BLOCK_BASE_MS * 2 ** (blocks - 1), BLOCK_MAX_MS);
+    for (const route of routes) {
+      route.blocks = blocks;
+      route.blockReply = reply.slice(0, MAX_REPLY_CHARS);
+      route.disabled = "blocked";
+      route.enabledAt = now + delay;
+    }
+    used.errors++;
+    return delay;
   }
 
   /** Notes that a connection has ended, whatever became of it. */
@@ -218,6 +274,8 @@ export class RouteTable {
     route.disabled = null;
     route.fresh = true;
     route.penalty = 0;
+    route.blocks = 0;
+    route.blockReply = "";
   }
 
   #forgetDomains(): void {
@@ -229,7 +287,10 @@ export class RouteTable {
     for (const strict of [true, false]) {
       for (const [key, route] of this.#routes) {
         if (this.#routes.size <= MAX_HOSTS * 0.9) return;
-        if (route.connections > 0 || (strict && (route.penalty > 0 || route.lastDisconnectAt > now - 60_000))) continue;
+        if (
+          route.connections > 0 ||
+          (strict && (route.penalty > 0 || route.blocks > 0 || route.lastDisconnectAt > now - 60_000))
+        ) continue;
         this.#routes.delete(key);
         if (--route.host.routes === 0) this.#hosts.delete(route.host.address);
       }

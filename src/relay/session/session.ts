@@ -11,6 +11,7 @@ import {
   type RecipientResult,
   type TransactionResult,
 } from "../../smtp_client/mod.ts";
+import { classifyText } from "../../reply_class/mod.ts";
 import { triedAgain } from "./again.ts";
 import type { DeliveryReporter } from "../delivery_reporter.ts";
 import { Handshake, type HandshakeDeps } from "./handshake.ts";
@@ -18,7 +19,7 @@ import type { Message } from "./messages.ts";
 import type { Exchanger } from "../routes/mx.ts";
 import { type Reason, reasonOfError, type Remote } from "../reason.ts";
 import { unheard } from "./result.ts";
-import { knownRcptMax, learnPace, learnRcptMax, type Route } from "../routes/routes.ts";
+import { knownRcptMax, learnFailure, learnPace, learnRcptMax, type Route } from "../routes/routes.ts";
 import type { Target } from "../routes/target.ts";
 import { partOf, type Task, without } from "../tasks.ts";
 
@@ -36,6 +37,8 @@ export interface SessionOwner {
   next(): Task | null;
   /** The session is ready for mail for the first time. */
   ready(session: Session): void;
+  /** The host of this route has taken a message. */
+  accepted(route: Route): void;
   /** It has nothing to do: `assign` it a task, or it will leave and say so. */
   idle(session: Session): void;
   leaving(session: Session): void;
@@ -49,6 +52,8 @@ export interface SessionOwner {
   putBack(task: Task): void;
   /** True when this relay has other sessions. */
   hasOthers(): boolean;
+  /** The host has said that it blocks this server: it, and those that belong to it, are left alone for a while. */
+  blocked(route: Route, exchanger: Exchanger, reply: string): void;
   ended(session: Session, ending: Ending): void;
 }
 
@@ -71,6 +76,8 @@ export interface Ending {
   readonly remote: Remote;
 }
 
+/** A host that has taken messages in this session may mean one sender alone when it speaks of a block: so many in a row, or 421, mean this server. */
+const MAX_BLOCKED_TRANSACTIONS = 3;
 /** Transactions in a row without success after which the host is left alone. */
 const MAX_FAILED_TRANSACTIONS = 10;
 /** How long an idle session waits when its relay has others, in ms. */
@@ -115,6 +122,11 @@ export class Session {
     return { host, address };
   }
 
+  /** The host has said to another session that it blocks this server. */
+  get #isSuspended(): boolean {
+    return this.route.disabled === "blocked";
+  }
+
   get isReady(): boolean {
     return this.#ready;
   }
@@ -136,6 +148,7 @@ export class Session {
       this.#client?.close();
       if (!this.#ready) {
         this.#failure = this.#reasonOf(error, this.#handshake.step);
+        this.#refused(error);
         this.#dialogue?.wentWrong();
       }
       this.#reportError(error instanceof ClientError ? error.message : String(error));
@@ -176,8 +189,12 @@ export class Session {
     for (;;) {
       if (!client.usable) return this.#reportGone();
       if (this.#handshake.reports !== null) await this.#deps.filters?.held;
-      const task = this.#stopping ? null : this.#owner.next() ?? await this.#wait(client);
+      const task = this.#stopping || this.#isSuspended ? null : this.#owner.next() ?? await this.#wait(client);
       if (task === null) break;
+      if (this.#isSuspended) {
+        this.#owner.putBack(task);
+        break;
+      }
       if (!client.usable) {
         this.#owner.putBack(task);
         return this.#reportGone();
@@ -266,6 +283,8 @@ export class Session {
     // What the host was not asked about says nothing of it.
     const asked = result.error !== null || result.recipients.some(({ reply }) => reply !== null);
     if (asked && !(task.further && !good)) this.#failures = good ? 0 : this.#failures + 1;
+    if (good) this.#owner.accepted(this.route);
+    else this.#heed(result);
     this.#settle(client, task, message, { ...result, durationMs });
     if (result.recipients.every(({ outcome }) => outcome === "ok")) this.#dialogue?.wentWell();
     else this.#dialogue?.wentWrong(task.message);
@@ -274,6 +293,24 @@ export class Session {
     if (client.usable) await this.#quit(client);
     else this.#reportError(result.error!.message);
     return false;
+  }
+
+  /** Notices that the host blocks this server for now, before others are sent there. */
+  #heed({ recipients }: TransactionResult): void {
+    const blocked = recipients.find(({ outcome, reply, text }) =>
+      outcome === "tempfail" && reply !== null && classifyText(text) === "reputation"
+    );
+    if (blocked === undefined) return;
+    const ofServer = this.#sent === 0 || blocked.reply!.code === 421 || this.#failures >= MAX_BLOCKED_TRANSACTIONS;
+    if (ofServer) this.#owner.blocked(this.route, this.#exchanger, blocked.text);
+  }
+
+  /** The host did not let the session begin: for whatever code that it said so, nothing was given back. */
+  #refused(error: unknown): void {
+    if (!(error instanceof ClientError)) return;
+    const { message: text, reply } = error, replyClass = classifyText(text);
+    learnFailure(this.route.host, { replyClass, text, at: this.#deps.clock.steady() });
+    if (reply !== null && replyClass === "reputation") this.#owner.blocked(this.route, this.#exchanger, text);
   }
 
   /** Returns why a message with REQUIRETLS must not go by this session, with what the host said to STARTTLS; null when it may. */
@@ -337,6 +374,11 @@ export class Session {
   ): void {
     const { address } = this.#exchanger;
     this.#learn(result);
+    const failed = result.recipients.findLast(({ outcome, reply }) => outcome !== "ok" && reply !== null);
+    if (failed !== undefined) {
+      const { text } = failed;
+      learnFailure(this.route.host, { replyClass: classifyText(text), text, at: this.#deps.clock.steady() });
+    }
     const again = this.#goOn(whole, envelopes, result);
     const task = without(whole, again);
     const message = { body, envelopes: envelopes.filter(({ id }) => !again.has(id)) };

@@ -1,5 +1,6 @@
 /** Data as a busy daemon has it, for the page's tests and screenshots: plausible, and the same at each call but for the time. */
 
+const NO_FAILURE = { failedAt: null, failureClass: null, failure: null };
 export const TOKEN_READ = "vp_read_0123456789", TOKEN_WRITE = "vp_write_0123456789";
 
 const MINUTE = 60_000, HOUR = 3_600_000, DAY = 86_400_000;
@@ -259,6 +260,7 @@ export function hosts(now: number) {
       connections: 2,
       lastConnectAt: iso(now - 4000),
       transactionMs: 181,
+      ...NO_FAILURE,
     },
     {
       address: "198.51.100.14",
@@ -267,6 +269,7 @@ export function hosts(now: number) {
       connections: 1,
       lastConnectAt: iso(now - 21_000),
       transactionMs: 96.4,
+      ...NO_FAILURE,
     },
     {
       address: "192.0.2.77",
@@ -275,6 +278,7 @@ export function hosts(now: number) {
       connections: 0,
       lastConnectAt: iso(now - 11 * MINUTE),
       transactionMs: null,
+      ...NO_FAILURE,
     },
   ];
 }
