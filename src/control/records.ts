@@ -1,5 +1,6 @@
 /** What `smtpctl … --json` prints, from what the isolates answer. smtpctl(8) documents the names: src/cli/smtpctl/json_fields.ts. Pure. */
 
+import { classifyOutcome } from "./classified.ts";
 import { type Envelope, formatMailbox, messageOf, NOTIFY, type ReversePath } from "../envelope/mod.ts";
 import type { Statistic } from "../events/mod.ts";
 import type {
@@ -29,7 +30,15 @@ export function queueRecord(envelope: ListedEnvelope, state: RunState | null): J
     state: state === null ? "offline" : state.state,
     dueAt: state?.state === "pending" || state?.state === "held" ? time(state.at) : null,
     inflightSince: state?.state === "inflight" ? time(state.at) : null,
-    error: envelope.errorLine === "" ? null : envelope.errorLine,
+    ...errorOf(envelope),
+  };
+}
+
+/** The last failure, and what it means. */
+function errorOf({ agent, errorLine }: ListedEnvelope): JsonRecord {
+  return {
+    error: errorLine === "" ? null : errorLine,
+    errorClass: errorLine === "" ? null : classifyOutcome({ agent, text: errorLine }),
   };
 }
 
@@ -64,7 +73,7 @@ export function envelopeRecord(envelope: ListedEnvelope): JsonRecord {
     lastTryAt: time(envelope.lastTryAt),
     lastBounceAt: time(envelope.lastBounceAt),
     tries: envelope.tries,
-    error: envelope.errorLine === "" ? null : envelope.errorLine,
+    ...errorOf(envelope),
     status: status === null ? null : `${status.class}.${status.code}`,
     remote: envelope.remote || null,
     smtpUtf8: envelope.handling?.smtpUtf8 ?? false,

@@ -24,7 +24,7 @@ type Type = Event["type"];
 type Unlogged = "count" | "gauge" | "histogram" | "smtp-committed" | "dialogue" | "queue-message" | DsnEvent["type"];
 type Logged = Exclude<Type, Unlogged>;
 /** Fields that the history alone keeps. */
-type Detail = "detail" | "mechanism" | "replyClass";
+type Detail = "detail" | "mechanism";
 type FieldsOf<T extends Type> = Exclude<keyof Extract<Event, { type: T }>, "type" | "level" | "accepted" | Detail>;
 
 const DROPPED = ["agent", "envelope", "from", "to", "rcpt", "delayMs", "stat"] as const;
@@ -52,7 +52,7 @@ export const EVENT_FIELDS: { readonly [T in Logged]: readonly (FieldsOf<T> & str
   "relay-disconnected": ["session", "reason", "messages"],
   delivery: [
     ...["agent", "session", "envelope", "from", "to", "rcpt", "delayMs", "outcome", "stat"] as const,
-    ...["source", "relay", "user"] as const,
+    ...["source", "relay", "user", "replyClass"] as const,
   ],
   "queue-expire": DROPPED,
   "queue-remove": DROPPED,

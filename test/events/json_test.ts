@@ -1,6 +1,7 @@
 /** Lines of JSON and fields of journald: programs read them, under names that stay. */
 
 import assert from "node:assert/strict";
+import { formatEvent } from "../../src/events/mod.ts";
 import { EVENT_FIELDS, formatJsonLine, journalFields, type LogEntry } from "../../src/events/mod.ts";
 import { evpid } from "../ids.ts";
 
@@ -47,6 +48,18 @@ Deno.test("a line of JSON has the fields of the event with their types, and acts
     stat: "250 \x9b2J\u2028ok\n\x1b[2J",
     relay: "192.0.2.1",
   });
+});
+
+Deno.test("a delivery that failed says in JSON what the answer means; the line of text stays as it is", () => {
+  const { event } = DELIVERY;
+  const failed = {
+    ...event,
+    outcome: "tempfail",
+    stat: "450 4.2.0 Greylisted",
+    replyClass: "greylisted",
+  } as typeof event;
+  assert.equal(JSON.parse(formatJsonLine(entry(failed))).replyClass, "greylisted");
+  assert.match(formatEvent(failed)!, / result="TempFail" stat="450 4\.2\.0 Greylisted"$/);
 });
 
 Deno.test("the level stands once; results of mail-auth are an object; long text is cut", () => {

@@ -81,6 +81,7 @@ export const queued = z.object({
   tries: count,
   ...standing,
   error: maybeText,
+  errorClass: maybeText,
 }).openapi("QueuedEnvelope");
 export const queueList = listOf(queued, "QueueList");
 
@@ -108,6 +109,7 @@ export const envelope = z.object({
   lastBounceAt: maybeTime,
   tries: count,
   error: maybeText,
+  errorClass: maybeText,
   status: maybeText,
   remote: maybeText,
   smtpUtf8: z.boolean(),

@@ -20,7 +20,12 @@ const ENVELOPE = {
   rcpt: "recipient of the RCPT command",
   dest: "recipient after expansion",
 };
-const ATTEMPTS = { lastTryAt: "null for never", tries: "attempts so far", error: "of the last attempt, or null" };
+const ATTEMPTS = {
+  lastTryAt: "null for never",
+  tries: "attempts so far",
+  error: "of the last attempt, or null",
+  errorClass: "what that means, or null",
+};
 
 /** By the words of the command. */
 export const JSON_FORMS: Readonly<Record<string, JsonForm>> = {
@@ -138,6 +143,7 @@ export const JSON_FORMS: Readonly<Record<string, JsonForm>> = {
       lastBounceAt: "null for never",
       tries: "attempts so far",
       error: "of the last attempt, or null",
+      errorClass: "what that means, or null",
       status: "enhanced status code of it, or null",
       remote: "host that it failed at, or null",
       smtpUtf8: "",
