@@ -1,4 +1,4 @@
-/** All mail of one action for one destination or smarthost: its tasks, its sessions, and when to open another one. Decisions are in choose.ts, dialogues in session.ts. */
+/** All mail of one action for one destination or smarthost: its tasks, its sessions, and when to open another one. Decisions are in choose.ts, dialogues in session.ts. It is long because all that changes a relay is here. */
 
 import type { RelayLimits } from "../config/mod.ts";
 import { debug } from "../events/mod.ts";

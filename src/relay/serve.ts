@@ -23,15 +23,7 @@ import { Smarthosts } from "./smarthosts.ts";
 import { Session } from "./session/session.ts";
 import { findCredentials, type RelayServiceDeps, sessionDeps } from "./session/session_deps.ts";
 import { nextSource } from "./routes/source.ts";
-import {
-  firstUsable,
-  fromSource,
-  limitsFor,
-  mxTarget,
-  requiringTls,
-  type Target,
-  type Usable,
-} from "./routes/target.ts";
+import { firstUsable, fromSource, limitsFor, mxTarget, requiringTls, type Target } from "./routes/target.ts";
 import { maxTaskRecipients, splitTask, type Task } from "./tasks.ts";
 
 /** Envelopes that are here at once. The scheduler has a limit of its own; this one is for a faulty scheduler. */

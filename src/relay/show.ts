@@ -19,6 +19,7 @@ const left = ({ at, now }: Moment) =>
   Number.isFinite(at) && at > now ? formatDuration(Math.ceil((at - now) / 1000)) : "-";
 
 /** A host's words in a line of ours. */
+// deno-lint-ignore no-control-regex
 const quoted = (text: string) => text.replace(/[\x00-\x1f\x7f]+/g, " ").trim();
 
 /** Why a route is left alone, as a sentence; null when it is for another reason than a block. */

@@ -26,7 +26,7 @@ Deno.test("a 4xx that says blocked suspends its destination, others go on, and r
     host: "127.0.0.4",
     reply: (line) => line.startsWith("RCPT") ? "450 4.2.0 Greylisted, please come back" : undefined,
   });
-  const config = ({ port, mail }: Daemon) =>
+  const config = ({ port, mail }: { port: number; mail: string }) =>
     `listen on socket
 listen on 127.0.0.1 port ${port}
 action "inbox" maildir "${mail}/%{rcpt.user}" virtual { "@" = ${OWNER} } user ${OWNER}

@@ -1,4 +1,4 @@
-/** One connection to one host, from connect to quit: gets ready (handshake.ts), takes task after task from its relay, waits a while, leaves. */
+/** One connection to one host, from connect to quit: gets ready (handshake.ts), takes task after task from its relay, waits a while, leaves. It is long because it is one state with many ends. */
 
 import { type Clock, sleep } from "../../clock.ts";
 import type { RelayLimits } from "../../config/mod.ts";
