@@ -108,7 +108,8 @@ export class HistoryRecorder {
     this.#sentChars += chars;
     this.#deps.history.request<"recorded">({ type: "record", events: text }, ({ leftOut }) => {
       this.#sentChars -= chars;
-      if (leftOut > 0) this.#lose(leftOut);
+      // The history has said why.
+      if (leftOut > 0) this.#deps.leftOut(leftOut);
     }, () => {
       this.#sentChars -= chars;
       this.#lose(events);

@@ -35,6 +35,8 @@ class HistoryService {
   readonly #stopTending: () => void;
   #cancelWrite: (() => void) | null = null;
   #faultAt = -Infinity;
+  /** Of the events that were left out, those that control knows of. */
+  #toldLeftOut = 0;
 
   constructor(isolate: Isolate<"history">) {
     this.#isolate = isolate;
@@ -68,9 +70,11 @@ class HistoryService {
   receive(door: Door, message: ToHistory): void {
     const { call } = message;
     if (message.type === "record") {
-      const before = this.#store.leftOut;
       this.#record(message.events);
-      return door.send({ type: "recorded", call, leftOut: this.#store.leftOut - before });
+      // With those that could not be written since the last answer.
+      const leftOut = this.#store.leftOut - this.#toldLeftOut;
+      this.#toldLeftOut = this.#store.leftOut;
+      return door.send({ type: "recorded", call, leftOut });
     }
     // Whoever asks finds what has come before.
     this.#write();

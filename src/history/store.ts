@@ -407,7 +407,7 @@ export class HistoryStore {
       Math.min(SPARE_BYTES, disk.total / 50);
     if (disk.free >= kept) return;
     if (this.#segments.length > 1) return this.#remove(this.#segments[0]!);
-    this.#full(`less than ${Math.round(kept / 1024 ** 2)} MiB are free on the disk of ${folder}`);
+    this.#full(`less than ${Math.ceil(kept / 1024 ** 2)} MiB are free on the disk of ${folder}`);
   }
 
   #remove(known: KnownSegment): void {
