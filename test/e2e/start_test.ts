@@ -103,6 +103,7 @@ Deno.test("scripts/start gives a newcomer a mail server", async (test) => {
       assert.deepEqual([...Deno.readDirSync(join(copy.root, "var"))].map((entry) => entry.name).sort(), [
         "mail",
         "spool",
+        "state",
       ]);
     });
   } finally {
