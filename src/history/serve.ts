@@ -36,7 +36,7 @@ class HistoryService {
   #cancelWrite: (() => void) | null = null;
   #faultAt = -Infinity;
   /** Of the events that were left out, those that control knows of. */
-  #toldLeftOut = 0;
+  #reportedLeftOut = 0;
 
   constructor(isolate: Isolate<"history">) {
     this.#isolate = isolate;
@@ -72,8 +72,8 @@ class HistoryService {
     if (message.type === "record") {
       this.#record(message.events);
       // With those that could not be written since the last answer.
-      const leftOut = this.#store.leftOut - this.#toldLeftOut;
-      this.#toldLeftOut = this.#store.leftOut;
+      const leftOut = this.#store.leftOut - this.#reportedLeftOut;
+      this.#reportedLeftOut = this.#store.leftOut;
       return door.send({ type: "recorded", call, leftOut });
     }
     // Whoever asks finds what has come before.
