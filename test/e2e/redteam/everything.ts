@@ -85,8 +85,9 @@ const LAST: { readonly [N in Exclude<AskedDoor, SilentDoor>]: (known: Known, own
   "control-main": () => ({ ...lastOf("control"), type: "isolates" }),
 };
 
-/** How often each message is said: far beyond any credit. Events have a line in the log each. */
-const FLOOD = 200, EVENT_FLOOD = 20;
+/** How often each message is said: far beyond any credit. Of those that take events each has a line in the log, or is read again by each question. */
+const FLOOD = 200, COSTLY_FLOOD = 20;
+const COSTLY: readonly Role[] = ["control", "history"];
 
 /** Doors at which the role asks, whose last words are answered or logged. */
 export function askedDoors(role: Owned): readonly AskedDoor[] {
@@ -109,7 +110,10 @@ export function* everything(
       // An answer that nobody waits for ends who says it.
       const said = side === "asks" ? messages : messages.filter((message) => !("call" in message));
       if (said.length > 0) {
-        yield { door, messages: flooded(said, { numbers, isEvent: (answerer as Role) === "control" }) };
+        yield {
+          door,
+          messages: flooded(said, { numbers, times: COSTLY.includes(answerer as Role) ? COSTLY_FLOOD : FLOOD }),
+        };
       }
     }
     if (door === "smtp-queue") {
@@ -127,11 +131,11 @@ export function* everything(
 /** Each once, then the first again and again, with numbers of its own and with one that was used. */
 function flooded(
   messages: readonly Readonly<Record<string, unknown>>[],
-  { numbers, isEvent }: { readonly numbers: { next: number }; readonly isEvent: boolean },
+  { numbers, times }: { readonly numbers: { next: number }; readonly times: number },
 ): readonly unknown[] {
   const numbered = (message: Readonly<Record<string, unknown>>, call: number) =>
     "call" in message ? { ...message, call } : message;
-  const again = Array.from({ length: isEvent ? EVENT_FLOOD : FLOOD }, () => messages[0]!);
+  const again = Array.from({ length: times }, () => messages[0]!);
   const replayed = numbers.next;
   return [
     ...messages.map((message) => numbered(message, numbers.next++)),
