@@ -12,6 +12,7 @@ import type { DaySeries } from "./day_series.ts";
 import type { OpenSessions } from "./open_sessions.ts";
 import type { ControlRequest } from "./parse.ts";
 import type { JsonRecord, Rates } from "./protocol.ts";
+import { classifyOutcome } from "./classified.ts";
 import { envelopeRecord, queueRecord } from "./records.ts";
 import { flagsOf } from "./listing.ts";
 import type { ControlRequests } from "./requests.ts";
@@ -64,7 +65,7 @@ export function adminSource(deps: AdminSourceDeps): AdminSource {
     series: (query) => series.record(query),
     queuePage: (after, limit, message = null) => requests.queuePage(after, limit, message),
     envelope: (id) => requests.queueRow(id),
-    recordOf: { queued: ({ envelope, state }) => queueRecord(envelope, state), whole: wholeRecord },
+    recordOf: { queued: ({ envelope, state }) => queueRecord(envelope, state, classifyOutcome), whole: wholeRecord },
     health: () => requests.health(),
     diskErrors: () => requests.diskErrors(),
     checkup: () => requests.lastCheckup,
@@ -141,9 +142,9 @@ async function recall(
 }
 
 function wholeRecord({ envelope, state }: AdminRow): JsonRecord {
-  const { state: standing, dueAt, inflightSince } = queueRecord(envelope, state);
+  const { state: standing, dueAt, inflightSince } = queueRecord(envelope, state, classifyOutcome);
   return {
-    ...envelopeRecord(envelope),
+    ...envelopeRecord(envelope, classifyOutcome),
     state: standing!,
     dueAt: dueAt!,
     inflightSince: inflightSince!,

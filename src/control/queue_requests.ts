@@ -14,6 +14,7 @@ import type {
 } from "../protocol/mod.ts";
 import { MAX_DEFERRED_DOMAINS, sentenceOf } from "../protocol/checkup.ts";
 import { failed } from "./answers.ts";
+import { classifyOutcome } from "./classified.ts";
 import { formatListing, type ListedEnvelope } from "./listing.ts";
 import type { ControlRequest } from "./parse.ts";
 import { queueRecord } from "./records.ts";
@@ -124,7 +125,7 @@ export class QueueRequests {
       for (const { envelope, state } of page.rows) {
         yield form === "lines"
           ? { line: formatListing(envelope, state, now) }
-          : { record: queueRecord(envelope, state) };
+          : { record: queueRecord(envelope, state, classifyOutcome) };
       }
       after = page.next;
     }

@@ -1,7 +1,6 @@
 /** What `smtpctl … --json` prints, from what the isolates answer. smtpctl(8) documents the names: src/cli/smtpctl/json_fields.ts. Pure. */
 
-import { classifyOutcome } from "./classified.ts";
-import { type Envelope, formatMailbox, messageOf, NOTIFY, type ReversePath } from "../envelope/mod.ts";
+import { type Agent, type Envelope, formatMailbox, messageOf, NOTIFY, type ReversePath } from "../envelope/mod.ts";
 import type { Statistic } from "../events/mod.ts";
 import type {
   AdminToken,
@@ -18,7 +17,7 @@ import { flagsOf, type ListedEnvelope } from "./listing.ts";
 import type { JsonRecord, JsonValue, TopSample } from "./protocol.ts";
 
 /** Of `show queue`. `state` is null when the daemon is down. */
-export function queueRecord(envelope: ListedEnvelope, state: RunState | null): JsonRecord {
+export function queueRecord(envelope: ListedEnvelope, state: RunState | null, classOf: ClassOf | null): JsonRecord {
   return {
     ...identityOf(envelope),
     source: envelope.origin.address,
@@ -30,20 +29,22 @@ export function queueRecord(envelope: ListedEnvelope, state: RunState | null): J
     state: state === null ? "offline" : state.state,
     dueAt: state?.state === "pending" || state?.state === "held" ? time(state.at) : null,
     inflightSince: state?.state === "inflight" ? time(state.at) : null,
-    ...errorOf(envelope),
+    ...errorOf(envelope, classOf),
   };
 }
 
-/** The last failure, and what it means. */
-function errorOf({ agent, errorLine }: ListedEnvelope): JsonRecord {
-  return {
-    error: errorLine === "" ? null : errorLine,
-    errorClass: errorLine === "" ? null : classifyOutcome({ agent, text: errorLine }),
-  };
+/** Returns what the text of an outcome means. Injected, so that smtpctl does not load the rules for it at each run. */
+export type ClassOf = (outcome: { readonly agent: Agent; readonly text: string }) => string;
+
+/** The last failure, and what it means; null where nothing classifies. */
+function errorOf({ agent, errorLine: text }: ListedEnvelope, classOf: ClassOf | null): JsonRecord {
+  return text === ""
+    ? { error: null, errorClass: null }
+    : { error: text, errorClass: classOf?.({ agent, text }) ?? null };
 }
 
 /** Of `show envelope`. */
-export function envelopeRecord(envelope: ListedEnvelope): JsonRecord {
+export function envelopeRecord(envelope: ListedEnvelope, classOf: ClassOf): JsonRecord {
   const { origin, dsn, status, bounce } = envelope;
   return {
     ...identityOf(envelope),
@@ -73,7 +74,7 @@ export function envelopeRecord(envelope: ListedEnvelope): JsonRecord {
     lastTryAt: time(envelope.lastTryAt),
     lastBounceAt: time(envelope.lastBounceAt),
     tries: envelope.tries,
-    ...errorOf(envelope),
+    ...errorOf(envelope, classOf),
     status: status === null ? null : `${status.class}.${status.code}`,
     remote: envelope.remote || null,
     smtpUtf8: envelope.handling?.smtpUtf8 ?? false,

@@ -33,6 +33,7 @@ import { Activity } from "./activity.ts";
 import { AdminTokens } from "./admin_tokens.ts";
 import type { MainCaller } from "./main_caller.ts";
 import { failed, shown } from "./answers.ts";
+import { classifyOutcome } from "./classified.ts";
 import type { ControlRequest, Subsystem } from "./parse.ts";
 import { type ControlAnswer, type JsonRecord, MONITOR_PERIOD_MS, type Rates, type TopSample } from "./protocol.ts";
 import {
@@ -389,7 +390,7 @@ export class ControlRequests {
   async *#showEnvelope(id: EnvelopeId): AsyncGenerator<ControlAnswer> {
     const { envelope } = await this.#envelope(id);
     if (envelope === null) return yield failed(notQueued({ envelope: id }));
-    yield { record: envelopeRecord(envelope) };
+    yield { record: envelopeRecord(envelope, classifyOutcome) };
     yield { ok: true };
   }
 

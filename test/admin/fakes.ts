@@ -45,11 +45,11 @@ export function sourceOf(changes: Partial<AdminSource> = {}): AdminSource {
       ),
     envelope: (id) => Promise.resolve(rows.find((row) => row.envelope.id === id) ?? null),
     recordOf: {
-      queued: ({ envelope, state }) => queueRecord(envelope, state),
+      queued: ({ envelope, state }) => queueRecord(envelope, state, () => "unknown"),
       whole: ({ envelope, state }) => {
-        const { state: standing, dueAt, inflightSince, flags } = queueRecord(envelope, state);
+        const { state: standing, dueAt, inflightSince, flags } = queueRecord(envelope, state, () => "unknown");
         return {
-          ...envelopeRecord(envelope),
+          ...envelopeRecord(envelope, () => "unknown"),
           state: standing!,
           dueAt: dueAt!,
           inflightSince: inflightSince!,

@@ -1,5 +1,6 @@
 /** Records for `--json`: the names that smtpctl(8) has, in every form that a record can take. */
 
+import { classifyOutcome } from "../../src/control/classified.ts";
 import assert from "node:assert/strict";
 import { JSON_FORMS } from "../../src/cli/smtpctl/json_fields.ts";
 import * as records from "../../src/control/records.ts";
@@ -40,21 +41,21 @@ const keys = (record: object) => Object.keys(record).sort();
 
 Deno.test("show queue: flags, states and times", () => {
   const at = Date.UTC(2026, 0, 3);
-  const record = records.queueRecord(envelope, { id: envelope.id, state: "held", at });
+  const record = records.queueRecord(envelope, { id: envelope.id, state: "held", at }, classifyOutcome);
   assert.deepEqual(keys(record), names("show queue"));
   assert.deepEqual(
     [record.sender, record.flags, record.state, record.dueAt, record.inflightSince, record.lastTryAt, record.createdAt],
     [null, ["auth", "suspend", "hold"], "held", "2026-01-03T00:00:00.000Z", null, null, "2026-01-02T00:00:00.000Z"],
   );
   assert.equal(
-    records.queueRecord(envelope, { id: envelope.id, state: "inflight", at }).inflightSince,
+    records.queueRecord(envelope, { id: envelope.id, state: "inflight", at }, classifyOutcome).inflightSince,
     "2026-01-03T00:00:00.000Z",
   );
-  assert.equal(records.queueRecord(envelope, null).state, "offline");
+  assert.equal(records.queueRecord(envelope, null, classifyOutcome).state, "offline");
 });
 
 Deno.test("show envelope: strangers' controls are escaped in the line, and read back as they were", () => {
-  const record = records.envelopeRecord(envelope);
+  const record = records.envelopeRecord(envelope, classifyOutcome);
   assert.deepEqual(keys(record), names("show envelope"));
   const line = safeJson(record);
   assert.match(line, /^[ -~]*$/);

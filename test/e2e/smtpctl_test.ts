@@ -135,7 +135,9 @@ match from any for any action "out"
         const duration = "(?:\\d+[dhms])+|-";
         await says(
           "show hosts",
-          new RegExp(`^127\\.0\\.0\\.1 \\S+ refcount=\\d+ nconn=\\d+ lastconn=(?:${duration})\\n$`),
+          new RegExp(
+            `^127\\.0\\.0\\.1 \\S+ refcount=\\d+ nconn=\\d+ lastconn=(?:${duration})\\n {2}Last failure \\S+ ago, class temporary: 450 .*\\n$`,
+          ),
         );
         await says("show hoststats", /^127\.0\.0\.1\|\d{10}\|\S.*\n$/);
         await says("show relays", /^(\[relay:\S+\] refcount=\d+ .*\n( {2}connector .*\n)*)?$/);

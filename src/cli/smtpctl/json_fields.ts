@@ -24,7 +24,7 @@ const ATTEMPTS = {
   lastTryAt: "null for never",
   tries: "attempts so far",
   error: "of the last attempt, or null",
-  errorClass: "what that means, or null",
+  errorClass: "what that means; null for none, and while no daemon runs",
 };
 
 /** By the words of the command. */
@@ -143,7 +143,7 @@ export const JSON_FORMS: Readonly<Record<string, JsonForm>> = {
       lastBounceAt: "null for never",
       tries: "attempts so far",
       error: "of the last attempt, or null",
-      errorClass: "what that means, or null",
+      errorClass: "what that means; null for none, and while no daemon runs",
       status: "enhanced status code of it, or null",
       remote: "host that it failed at, or null",
       smtpUtf8: "",

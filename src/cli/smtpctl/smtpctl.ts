@@ -340,7 +340,7 @@ async function listOffline(
         continue;
       }
       const line = format === "json"
-        ? safeJson(queueRecord(envelope, null))
+        ? safeJson(queueRecord(envelope, null, null))
         : formatListing(envelope, null, Date.now());
       terminal.out(line + "\n");
     }

@@ -157,6 +157,7 @@ export function envelopes(now: number): FakeEnvelope[] {
       dueAt: at < 4 ? null : iso(now + at * 41_000),
       inflightSince: at < 4 ? iso(now - 3000 * (at + 1)) : null,
       error: at === 7 ? HOSTILE.controls : ERRORS[at % ERRORS.length]!,
+      errorClass: null,
     };
   });
 }
