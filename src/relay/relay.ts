@@ -126,7 +126,7 @@ export class Relay implements SessionOwner {
     this.#deps.table.accepted(route);
   }
 
-  blocked(route: Route, exchanger: Exchanger, reply: string): void {
+  blocked(route: Route, exchanger: Exchanger, reply: string, failure?: Reason): void {
     const { clock, table } = this.#deps;
     const now = clock.steady();
     const others = groupOf(this.#exchangers ?? [], exchanger).map(({ address }) =>
@@ -135,7 +135,8 @@ export class Relay implements SessionOwner {
     const routes = [...new Set([route, ...others])];
     const delay = table.suspend(routes, { reply, now });
     if (delay !== null) {
-      const reason = reasonOfBlock({ host: exchanger.host, address: exchanger.address }, clock.now() + delay);
+      const reason = failure ??
+        reasonOfBlock({ host: exchanger.host, address: exchanger.address }, clock.now() + delay);
       for (const one of routes) {
         one.failure = reason;
         this.#deps.log(`smtp-out: Suspending route ${routeName(one)} for ${delay / 1000}s: blocked, ${reply}`);

@@ -129,7 +129,9 @@ export class Scheduler {
       tries,
       ...failed === undefined ? {} : { retryClass: failed.retryClass, lastTryAt: Math.min(failed.at, now) },
     });
-    this.#wait(slot, { due: Math.min(due, now + longestWait(ticket.agent, ttl)), now });
+    // What is owed an attempt gets it at the end of its time at the latest, whatever its class says.
+    const latest = failed === undefined || ticket.restored !== true ? Infinity : Math.max(now, createdAt + ttl);
+    this.#wait(slot, { due: Math.min(due, latest, now + longestWait(ticket.agent, ttl)), now });
     return true;
   }
 

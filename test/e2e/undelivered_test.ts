@@ -171,10 +171,10 @@ match from any for any action "out"
         );
         assert.equal(daemon.mailbox("old").names().length, 1, "no warning besides it");
       });
-      await t.step("mail of a clock that was 400 days ahead is due in minutes", async () => {
+      await t.step("mail of a clock that was 400 days ahead is due half an hour after it was tried", async () => {
         const { stdout } = await daemon.tool("smtpctl", ["show", "queue"]);
         const [, due] = /\|young@listed\.test\|.*\|pending\|(\d+)\|554 /.exec(stdout) ?? [];
-        assert.ok(Number(due) > 0 && Number(due) <= 400, stdout);
+        assert.ok(Number(due) > 0 && Number(due) <= 1800, stdout);
       });
     });
   } finally {

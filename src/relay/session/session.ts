@@ -52,8 +52,8 @@ export interface SessionOwner {
   putBack(task: Task): void;
   /** True when this relay has other sessions. */
   hasOthers(): boolean;
-  /** The host has said that it blocks this server: it, and those that belong to it, are left alone for a while. */
-  blocked(route: Route, exchanger: Exchanger, reply: string): void;
+  /** The host has said that it blocks this server: it, and those that belong to it, are left alone for a while. `failure`: what may be told of it to all. */
+  blocked(route: Route, exchanger: Exchanger, reply: string, failure?: Reason): void;
   ended(session: Session, ending: Ending): void;
 }
 
@@ -310,7 +310,9 @@ export class Session {
     if (!(error instanceof ClientError)) return;
     const { message: text, reply } = error, replyClass = classifyText(text);
     learnFailure(this.route.host, { replyClass, text, at: this.#deps.clock.steady() });
-    if (reply !== null && replyClass === "reputation") this.#owner.blocked(this.route, this.#exchanger, text);
+    if (reply !== null && replyClass === "reputation") {
+      this.#owner.blocked(this.route, this.#exchanger, text, this.#failure ?? undefined);
+    }
   }
 
   /** Returns why a message with REQUIRETLS must not go by this session, with what the host said to STARTTLS; null when it may. */
