@@ -1,5 +1,6 @@
 /** smtpd for tests that need more of it than scripts/smtpd lets an operator have: its own isolates, or another shadow file. Started by `ownDaemon` of harness.ts. */
 
+import { statePath } from "../../src/config/paths.ts";
 import { parseConfig } from "../../src/smtpd_conf/mod.ts";
 import { type DaemonOptions, runDaemon } from "../../src/daemon/mod.ts";
 import type { Role } from "../../src/protocol/mod.ts";
@@ -16,7 +17,10 @@ type Own = Partial<Pick<DaemonOptions, "verbose" | "traces" | "paused" | "shadow
 
 /** Runs the daemon to its end, and ends this process. */
 export async function runOwnDaemon({ name, entry = () => undefined, ...options }: Own): Promise<never> {
-  const parsed = parseConfig(CONFIG_FILE, { defines: [], files: { readText: Deno.readTextFileSync } });
+  const parsed = parseConfig(CONFIG_FILE, {
+    defines: [],
+    files: { readText: Deno.readTextFileSync, state: statePath(Deno.env) },
+  });
   if (!parsed.ok) throw new Error(JSON.stringify(parsed));
   await runDaemon({
     config: parsed.config,

@@ -4,6 +4,7 @@
  * system calls, which ask for no permission of the runtime.
  */
 
+import { statePath } from "../../../src/config/paths.ts";
 import { type Clock, systemClock } from "../../../src/clock.ts";
 import { parseConfig } from "../../../src/smtpd_conf/mod.ts";
 import { chooseUsers, runDaemon } from "../../../src/daemon/mod.ts";
@@ -82,7 +83,10 @@ let serving = false;
 
 async function runParent(): Promise<void> {
   const file = Deno.args[Deno.args.indexOf("-f") + 1]!;
-  const parsed = parseConfig(file, { defines: [], files: { readText: Deno.readTextFileSync } });
+  const parsed = parseConfig(file, {
+    defines: [],
+    files: { readText: Deno.readTextFileSync, state: statePath(Deno.env) },
+  });
   if (!parsed.ok) throw new Error(JSON.stringify(parsed));
   await runDaemon({
     config: parsed.config,
