@@ -160,7 +160,7 @@ Deno.test("sendmail submits a message", async (test) => {
       }
     });
     await test.step("smtpctl may use the folder that stands behind --", async () => {
-      for (const args of [["export", "--"], ["ex"]]) {
+      for (const args of [["export", "--"], ["expo"]]) {
         const folder = join(daemon.folder, args.join(""));
         const ran = await daemon.tool("smtpctl", [...args, folder]);
         assert.deepEqual(ran, { code: 0, stdout: "0 envelopes exported\n", stderr: "" });
