@@ -147,7 +147,8 @@ async function loops(walled: Walled): Promise<void> {
   if (navigator.hardwareConcurrency > 1) await served(daemon);
   const ended = await daemon.logged(/^warn: isolate smtp ended .*: It does not answer$/);
   await daemon.logged(/^ids: smtp-0$/, from = daemon.log.indexOf(ended));
-  assert.deepEqual(walled.pids(), begin);
+  // The loop in lookup may still have cost the process out, where that isolate did not end.
+  assert.deepEqual([walled.pids().front, walled.pids().vault], [begin.front, begin.vault]);
   walled.order("front", { ...say, payload: "nothing, and computes" });
   const replaced = await daemon.logged(
     /^warn: the process front is replaced: an isolate of it does not end$/,
@@ -158,7 +159,7 @@ async function loops(walled: Walled): Promise<void> {
   walled.order("front", { do: "loop" });
   await daemon.logged(/^warn: the process front is replaced: it does not answer$/, from);
   await served(daemon);
-  assert.deepEqual([walled.pids().out, walled.pids().vault], [begin.out, begin.vault]);
+  assert.equal(walled.pids().vault, begin.vault);
 }
 
 /** Resolves when a message has been taken. A client that the replacement has met (421) comes again, as clients do. */
