@@ -21,7 +21,20 @@ export async function findChromium(): Promise<string | null> {
 }
 
 /** Starts it with a profile of its own, which goes with it, and perhaps with other fonts than the machine's: a file of fontconfig. */
-export async function startChromium(executablePath: string, fonts: string | null = null): Promise<Browser> {
+export async function startChromium(path: string, fonts: string | null = null): Promise<Browser> {
+  const executablePath = await Deno.makeTempFile({ prefix: "vaultpost-chromium-" });
+  try {
+    // By root it would give its threads a higher priority than all other tests have.
+    const quiet = Deno.uid() === 0 ? "nice -n 10 setpriv --bounding-set=-sys_nice" : "nice -n 10";
+    await Deno.writeTextFile(executablePath, `#!/bin/sh\nexec ${quiet} '${path}' "$@"\n`);
+    await Deno.chmod(executablePath, 0o755);
+    return await launch(executablePath, fonts);
+  } finally {
+    await Deno.remove(executablePath);
+  }
+}
+
+async function launch(executablePath: string, fonts: string | null): Promise<Browser> {
   return await chromium.launch({
     executablePath,
     ...fonts === null ? {} : { env: { ...Deno.env.toObject(), FONTCONFIG_FILE: fonts } },
