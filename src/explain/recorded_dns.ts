@@ -3,6 +3,7 @@
 import type { Dns, DnsAnswer } from "../mail_auth/dns.ts";
 import type { DnsKind } from "../protocol/mod.ts";
 import { askDns } from "../lookup/dns_question.ts";
+import { dnsBy } from "../smtp/mail_check.ts";
 
 /** A question with its answer. */
 export interface DnsRecording {
@@ -13,24 +14,6 @@ export interface DnsRecording {
 
 /** Answers that one message may ask for at most: SPF allows 10 questions with names of their own, DKIM one a signature, ARC one a seal. */
 export const MAX_RECORDINGS = 1000;
-
-/** A Dns over a function that answers questions as text. */
-function dnsBy(ask: (kind: DnsKind, name: string) => Promise<DnsAnswer<string>>): Dns {
-  return {
-    txt: (name) => ask("txt", name),
-    addresses: (name, family) => ask(family === 4 ? "a" : "aaaa", name),
-    names: (address) => ask("ptr", address),
-    async mx(name) {
-      const answer = await ask("mx", name);
-      if (answer.kind !== "records") return answer;
-      const records = answer.records.map((text) => {
-        const [preference, host = ""] = text.split(" ");
-        return { preference: Number(preference), host };
-      });
-      return { kind: "records", records };
-    },
-  };
-}
 
 /** Returns what asks `dns`, and keeps each answer in `kept`. */
 export function recordingDns(dns: Dns, kept: DnsRecording[]): Dns {

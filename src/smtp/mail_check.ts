@@ -153,8 +153,13 @@ export function resultFields(
 
 /** The DNS as lookup answers for it. */
 function lookupDns(lookup: Pick<LookupClient, "dns">): Dns {
-  const ask = (kind: Parameters<LookupClient["dns"]>[0], name: string) =>
-    new Promise<DnsAnswer<string>>((resolve) => lookup.dns(kind, name, resolve));
+  return dnsBy((kind, name) => new Promise((resolve) => lookup.dns(kind, name, resolve)));
+}
+
+/** Returns a Dns over a function that answers questions as text, as the door of lookup has them. */
+export function dnsBy(
+  ask: (kind: Parameters<LookupClient["dns"]>[0], name: string) => Promise<DnsAnswer<string>>,
+): Dns {
   return {
     txt: (name) => ask("txt", name),
     addresses: (name, family) => ask(family === 4 ? "a" : "aaaa", name),
